@@ -1,0 +1,161 @@
+/** The HTTP API as typed functions. Every failure is an `ApiError`. */
+
+import { decodeColumns, decodeSeries } from "./frame";
+import type {
+  ArtifactInfo,
+  ExperimentInfo,
+  LogPage,
+  MetricColumns,
+  MetricSummary,
+  RunInfo,
+  RunPage,
+  RunQuery,
+  SeriesBuckets,
+  SeriesQuery,
+  ServerInfo,
+  TablePage,
+} from "./types";
+
+const BASE = "/api/v1";
+
+/** `code` is the server's; `UNREACHABLE` when there was no answer at all, `BAD_ANSWER` when it was not the API's. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly code: string,
+    readonly status: number,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+
+  get isNotFound(): boolean {
+    return this.status === 404;
+  }
+
+  get isUnreachable(): boolean {
+    return this.code === "UNREACHABLE" || this.status >= 502;
+  }
+}
+
+async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  const init: RequestInit = { method, headers };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { ...headers, "Content-Type": "application/json" };
+  }
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, init);
+  } catch {
+    throw new ApiError("The tracklog server does not answer.", "UNREACHABLE", 0);
+  }
+  if (response.ok) return response;
+  const answer: unknown = await response.json().catch(() => null);
+  if (typeof answer === "object" && answer !== null && "error" in answer) {
+    const error = answer.error as { code?: string; message?: string };
+    throw new ApiError(error.message ?? response.statusText, error.code ?? "BAD_ANSWER", response.status);
+  }
+  throw new ApiError(`The server answered ${response.status} ${response.statusText}.`, "BAD_ANSWER", response.status);
+}
+
+async function json<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const response = await send(method, path, body);
+  return (await response.json()) as T;
+}
+
+const METRIC_DEFAULTS = { last: null, last_text: "", last_step: 0, last_time_ms: 0, min: null, max: null, mean: null, description: "" };
+
+type Sparse<T> = Partial<Omit<T, "metrics">> & { metrics?: Partial<MetricSummary>[] };
+
+/** Put the defaults back that the server leaves out. */
+function toRun(sparse: Sparse<RunInfo>): RunInfo {
+  return {
+    id: "",
+    experiment: "",
+    number: 0,
+    name: "",
+    status: "Running",
+    start_ms: 0,
+    end_ms: null,
+    heartbeat_ms: 0,
+    parent_id: null,
+    type: "",
+    user: "",
+    description: "",
+    deleted: false,
+    params: {},
+    tags: {},
+    properties: {},
+    children: 0,
+    info: {},
+    ...sparse,
+    error: sparse.error ? { ...sparse.error, traceback: sparse.error.traceback ?? "" } : null,
+    metrics: (sparse.metrics ?? []).map((metric) => ({ ...METRIC_DEFAULTS, ...metric }) as MetricSummary),
+  };
+}
+
+const at = (runId: string) => `/runs/${encodeURIComponent(runId)}`;
+
+export function artifactUrl(runId: string, path: string, download = false): string {
+  return `${BASE}${at(runId)}/artifacts/${path.split("/").map(encodeURIComponent).join("/")}${download ? "?download=1" : ""}`;
+}
+
+export function logUrl(runId: string): string {
+  return `${BASE}${at(runId)}/log.txt`;
+}
+
+export const EVENTS_URL = `${BASE}/events`;
+
+export const api = {
+  info: () => json<ServerInfo>("GET", "/info"),
+
+  async experiments(): Promise<ExperimentInfo[]> {
+    const answer = await json<{ experiments: (Partial<ExperimentInfo> & { name: string })[] }>("GET", "/experiments");
+    return answer.experiments.map((item) => ({ runs: 0, active: 0, created_ms: 0, last_start_ms: 0, ...item }));
+  },
+
+  async runs(query: RunQuery): Promise<RunPage> {
+    const page = await json<{ runs: Sparse<RunInfo>[]; total: number; next_page_token?: string | null }>("POST", "/runs/search", query);
+    return { runs: page.runs.map(toRun), total: page.total, next_page_token: page.next_page_token ?? null };
+  },
+
+  async run(runId: string): Promise<RunInfo> {
+    return toRun(await json<Sparse<RunInfo>>("GET", at(runId)));
+  },
+
+  async editRun(
+    runId: string,
+    edit: { name?: string; description?: string; deleted?: boolean; tags?: Record<string, string | null> },
+  ): Promise<RunInfo> {
+    return toRun(await json<Sparse<RunInfo>>("PATCH", at(runId), edit));
+  },
+
+  async series(query: SeriesQuery): Promise<SeriesBuckets[]> {
+    const response = await send("POST", "/series", query);
+    return decodeSeries(await response.arrayBuffer());
+  },
+
+  async columns(runId: string, name: string, column = ""): Promise<MetricColumns> {
+    const response = await send("GET", `${at(runId)}/columns?${new URLSearchParams({ name, column })}`);
+    return decodeColumns(await response.arrayBuffer());
+  },
+
+  table: (runId: string, name: string, firstRow: number, limit: number) =>
+    json<TablePage>("GET", `${at(runId)}/table?${new URLSearchParams({ name, first_row: `${firstRow}`, limit: `${limit}` })}`),
+
+  log: (runId: string, firstLine: number, limit: number) =>
+    json<LogPage>("GET", `${at(runId)}/log?first_line=${firstLine}&limit=${limit}`),
+
+  async artifacts(runId: string): Promise<ArtifactInfo[]> {
+    const answer = await json<{ artifacts: (Partial<ArtifactInfo> & { path: string })[] }>("GET", `${at(runId)}/artifacts`);
+    const defaults = { size_bytes: 0, sha256: "", modified_ms: 0, content_type: "application/octet-stream" };
+    return answer.artifacts.map((item) => ({ ...defaults, ...item }));
+  },
+
+  /** The first `limit` bytes of a file as text. */
+  async artifactText(runId: string, path: string, limit: number): Promise<string> {
+    const response = await send("GET", artifactUrl(runId, path).slice(BASE.length), undefined, { Range: `bytes=0-${limit - 1}` });
+    return response.text();
+  },
+};

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import { decodeColumns, decodeSeries } from "./frame";
+
+function frame(head: object, data: ArrayBufferView[]): ArrayBuffer {
+  let text = JSON.stringify(head);
+  while ((4 + text.length) % 8 !== 0) text += " ";
+  const parts = data.map((view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+  const size = parts.reduce((sum, part) => sum + Math.ceil(part.length / 8) * 8, 0);
+  const bytes = new Uint8Array(4 + text.length + size);
+  new DataView(bytes.buffer).setUint32(0, text.length, true);
+  bytes.set(new TextEncoder().encode(text), 4);
+  let at = 4 + text.length;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += Math.ceil(part.length / 8) * 8;
+  }
+  return bytes.buffer;
+}
+
+const head = { run_id: "r", name: "loss", column: "", kind: "scalar", count: 2, in_range: 2 };
+
+describe("decodeSeries", () => {
+  test("fills the columns that an exact series leaves out", () => {
+    const columns = { x: { dtype: "f8", offset: 0, length: 2 }, last: { dtype: "f8", offset: 16, length: 2 } };
+    const bytes = frame({ series: [{ ...head, exact: true, columns }] }, [Float64Array.of(0, 1), Float64Array.of(5, Number.NaN)]);
+
+    const [series] = decodeSeries(bytes);
+
+    expect(Array.from(series?.x ?? [])).toEqual([0, 1]);
+    expect(Array.from(series?.max ?? [])).toEqual([5, Number.NaN]);
+    expect(Array.from(series?.n ?? [])).toEqual([1, 1]);
+  });
+
+  test("reads 4-byte counts of a bucketed series", () => {
+    const f8 = (offset: number) => ({ dtype: "f8", offset, length: 1 });
+    const columns = { x: f8(0), x_last: f8(8), first: f8(16), last: f8(24), min: f8(32), max: f8(40), n: { dtype: "u4", offset: 48, length: 1 } };
+    const bytes = frame({ series: [{ ...head, exact: false, columns }] }, [Float64Array.of(0, 9, 1, 2, -1, 7), Uint32Array.of(10)]);
+
+    const [series] = decodeSeries(bytes);
+
+    expect([series?.min[0], series?.max[0], series?.n[0], series?.x_last[0]]).toEqual([-1, 7, 10, 9]);
+  });
+
+  test("says so when the answer is torn", () => {
+    expect(() => decodeSeries(new ArrayBuffer(2))).toThrow(RangeError);
+    expect(() => decodeSeries(frame({ series: [] }, []).slice(0, 8))).toThrow(RangeError);
+  });
+});
+
+describe("decodeColumns", () => {
+  const i8 = (offset: number) => ({ dtype: "i8", offset, length: 2 });
+
+  test("keeps integers beyond 2^53 as exact text", () => {
+    const bytes = frame({ columns: { steps: i8(0), times_ms: i8(16), values: i8(32) } }, [
+      BigInt64Array.of(0n, 1n),
+      BigInt64Array.of(10n, 11n),
+      BigInt64Array.of(3n, 9007199254740993n),
+    ]);
+
+    expect(decodeColumns(bytes)).toEqual({ steps: [0, 1], times_ms: [10, 11], values: [3, "9007199254740993"] });
+  });
+
+  test("takes text and non-finite numbers from the header", () => {
+    const values = ["images/0.png", { float: "-inf" }];
+    const bytes = frame({ columns: { steps: i8(0), times_ms: i8(16) }, values }, [BigInt64Array.of(0n, 1n), BigInt64Array.of(2n, 3n)]);
+
+    expect(decodeColumns(bytes).values).toEqual(["images/0.png", Number.NEGATIVE_INFINITY]);
+  });
+});

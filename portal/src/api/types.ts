@@ -1,0 +1,202 @@
+/** What the HTTP API says, as the portal uses it. The server omits fields that have their default; `client.ts` puts them back. */
+
+/** How a point's value is read: 0 float, 1 int, 2 bool, 3 None, 4 text. */
+export type DType = 0 | 1 | 2 | 3 | 4;
+export const TEXT: DType = 4;
+
+export type MetricKind =
+  | "scalar"
+  | "list"
+  | "row"
+  | "table"
+  | "image"
+  | "confusion_matrix"
+  | "accuracy_table"
+  | "residuals"
+  | "predictions";
+
+export const RUN_STATUSES = [
+  "Running",
+  "Completed",
+  "Failed",
+  "Canceled",
+  "NotResponding",
+  "NotStarted",
+  "Starting",
+  "Provisioning",
+  "Preparing",
+  "Queued",
+  "Finalizing",
+  "CancelRequested",
+  "Paused",
+] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+
+const FINAL: ReadonlySet<RunStatus> = new Set(["Completed", "Failed", "Canceled"]);
+
+/** Whether nothing more is expected of a run in this status. */
+export function isFinal(status: RunStatus): boolean {
+  return FINAL.has(status);
+}
+
+/** Whether the run's clock ticks: it is neither over nor silent. */
+export function isActive(status: RunStatus): boolean {
+  return !isFinal(status) && status !== "NotResponding";
+}
+
+export type ParamValue = string | number | boolean | null;
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
+
+export interface MetricSummary {
+  name: string;
+  column: string;
+  kind: MetricKind;
+  dtype: DType;
+  count: number;
+  /** null for text, None, NaN and ±inf; `last_text` has the exact value. */
+  last: number | null;
+  last_text: string;
+  last_step: number;
+  last_time_ms: number;
+  min: number | null;
+  max: number | null;
+  mean: number | null;
+  description: string;
+}
+
+export interface ErrorInfo {
+  code: string;
+  message: string;
+  traceback: string;
+}
+
+export interface RunInfo {
+  id: string;
+  experiment: string;
+  number: number;
+  name: string;
+  status: RunStatus;
+  start_ms: number;
+  end_ms: number | null;
+  heartbeat_ms: number;
+  parent_id: string | null;
+  type: string;
+  user: string;
+  description: string;
+  deleted: boolean;
+  error: ErrorInfo | null;
+  params: Record<string, ParamValue>;
+  tags: Record<string, string>;
+  properties: Record<string, string>;
+  metrics: MetricSummary[];
+  children: number;
+  /** Filled by `run()`, empty in search results. */
+  info: Record<string, Json>;
+}
+
+export interface ExperimentInfo {
+  name: string;
+  runs: number;
+  active: number;
+  created_ms: number;
+  last_start_ms: number;
+}
+
+export interface RunQuery {
+  experiment?: string;
+  text?: string;
+  status?: RunStatus[];
+  ids?: string[];
+  parent_id?: string;
+  top_level?: boolean;
+  deleted?: boolean;
+  order_by?: string;
+  limit?: number;
+  page_token?: string;
+}
+
+export interface RunPage {
+  runs: RunInfo[];
+  total: number;
+  next_page_token: string | null;
+}
+
+/** `step`, `time` (ms UTC), `relative` (s since the run's start) or another column of the same table. */
+export type XAxis = "step" | "time" | "relative" | `column:${string}`;
+
+export interface SeriesQuery {
+  run_ids: string[];
+  names?: string[];
+  column?: string;
+  x: XAxis;
+  start?: number;
+  end?: number;
+  buckets: number;
+}
+
+/** One series over x, ascending, as buckets; when `exact`, each bucket is one point. All arrays have one length. */
+export interface SeriesBuckets {
+  run_id: string;
+  name: string;
+  column: string;
+  kind: MetricKind;
+  /** Points of the whole series: what is kept. */
+  count: number;
+  /** Points within the asked range: what the buckets speak of. */
+  in_range: number;
+  exact: boolean;
+  x: Float64Array;
+  x_last: Float64Array;
+  first: Float64Array;
+  last: Float64Array;
+  min: Float64Array;
+  max: Float64Array;
+  n: Uint32Array;
+}
+
+/** Every point of one series, ascending by (step, time). */
+export interface MetricColumns {
+  steps: number[];
+  times_ms: number[];
+  values: ParamValue[];
+}
+
+export interface TablePage {
+  columns: string[];
+  rows: ParamValue[][];
+  first_row: number;
+  total_rows: number;
+}
+
+/** time_ms, stream, text, level (of Python logging, 0 without), logger */
+export type LogLine = [number, string, string, number?, string?];
+
+export interface LogPage {
+  lines: LogLine[];
+  first_line: number;
+  total_lines: number;
+}
+
+export interface ArtifactInfo {
+  path: string;
+  size_bytes: number;
+  sha256: string;
+  modified_ms: number;
+  content_type: string;
+}
+
+export type ChangeWhat = "run" | "status" | "points" | "params" | "tags" | "log" | "artifacts" | "info" | "deleted";
+
+export interface Change {
+  id: number;
+  run_id: string;
+  experiment: string;
+  what: ChangeWhat[];
+  time_ms: number;
+}
+
+export interface ServerInfo {
+  version: string;
+  workspace: string;
+  started_ms: number;
+}

@@ -1,0 +1,51 @@
+/** Light, dark, or as the system says. Remembered in this browser. */
+
+const KEY = "tracklog.theme";
+export const THEMES = ["system", "light", "dark"] as const;
+export type Theme = (typeof THEMES)[number];
+
+class ThemeState {
+  choice = $state<Theme>("system");
+  #systemIsDark = $state(false);
+  isDark = $derived(this.choice === "dark" || (this.choice === "system" && this.#systemIsDark));
+
+  start(): void {
+    const media = window.matchMedia("(prefers-color-scheme: dark)");
+    this.#systemIsDark = media.matches;
+    media.addEventListener("change", () => {
+      this.#systemIsDark = media.matches;
+    });
+    const saved = remembered(KEY);
+    this.set(THEMES.find((theme) => theme === saved) ?? "system");
+  }
+
+  set(choice: Theme): void {
+    this.choice = choice;
+    if (choice === "system") delete document.documentElement.dataset["theme"];
+    else document.documentElement.dataset["theme"] = choice;
+    remember(KEY, choice);
+  }
+
+  next(): void {
+    this.set(THEMES[(THEMES.indexOf(this.choice) + 1) % THEMES.length] ?? "system");
+  }
+}
+
+export const theme = new ThemeState();
+
+/** localStorage that may be refused (private windows): then nothing is remembered. */
+export function remembered(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Refused: the choice lasts as long as the page.
+  }
+}

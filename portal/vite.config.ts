@@ -1,0 +1,21 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+
+/** Where `tracklog ui` listens unless told otherwise; `npm run dev` asks it for data. */
+const SERVER = "http://127.0.0.1:7777";
+
+export default defineConfig({
+  base: "/",
+  plugins: [svelte()],
+  build: {
+    outDir: "../src/tracklog/server/portal",
+    emptyOutDir: true,
+    sourcemap: false,
+    // The wheel redistributes Svelte and uPlot; their licences ask to be carried along.
+    license: { fileName: "licenses.md" },
+    // Fonts and icons stay files of our own host: data: URLs would need a wider content security policy.
+    assetsInlineLimit: 0,
+  },
+  server: { proxy: { "/api": SERVER, "/health": SERVER } },
+  test: { include: ["src/**/*.test.ts"], passWithNoTests: true },
+});

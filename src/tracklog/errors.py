@@ -1,0 +1,189 @@
+"""Every error a caller may want to catch.
+
+TracklogError
+├── InvalidValueError (ValueError)         a given value cannot be used; `.parameter`, `.given`
+│   ├── InvalidTypeError (TypeError)       … because of its type
+│   ├── InvalidPathError                   an artifact path that is unsafe or not a path
+│   └── InvalidRequestError                an HTTP body or query that does not decode
+├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`
+├── ConflictError                          what is asked contradicts what is stored
+│   └── WriterGapError                     a batch starts after the last one stored; `.expected`
+├── StoreError (OSError)                   the store itself fails
+│   ├── StoreUnavailableError              … for now: locked, down, unreachable; trying again is sensible
+│   ├── StoreFormatError                   … its files are newer than this program, or damaged
+│   └── StorageFullError                   … no space left
+├── JournalError (OSError)                 a journal cannot be read
+├── MissingExtraError (ImportError)        an optional package is needed; the message has the pip line
+└── ServerError (OSError)                  the server cannot start, or answered what nobody expected
+
+A message says what failed with the value, what was expected, and what to do.
+Each class also inherits the builtin one would try first.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+_SHOWN_VALUE_CHARS = 120  # enough to recognise a value, too little to flood a terminal
+
+
+class TracklogError(Exception):
+    """Base of every error tracklog raises on purpose. `code` is the stable word HTTP clients see."""
+
+    code = "ERROR"
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidValueError(TracklogError, ValueError):
+    """A given value cannot be used."""
+
+    code = "INVALID_VALUE"
+    status = 400
+
+    def __init__(self, message: str, *, parameter: str | None = None, given: Any = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+        self.given = given
+
+
+class InvalidTypeError(InvalidValueError, TypeError):
+    """A given value has a type that cannot be used."""
+
+    code = "INVALID_TYPE"
+
+
+class InvalidPathError(InvalidValueError):
+    """An artifact path is absolute, climbs out of its root, or is no path at all."""
+
+    code = "INVALID_PATH"
+
+
+class InvalidRequestError(InvalidValueError):
+    """An HTTP request does not decode into what its route expects."""
+
+    code = "INVALID_REQUEST"
+
+
+class PayloadTooLargeError(InvalidRequestError):
+    """An HTTP body is larger than its route takes."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+
+class UnsupportedMediaTypeError(InvalidRequestError):
+    """An HTTP body has a content type its route does not take."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class NotFoundError(TracklogError, LookupError):
+    """No such run, experiment, metric or artifact."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+    def __init__(self, message: str, *, what: str = "", given: str = "") -> None:
+        super().__init__(message)
+        self.what = what
+        self.given = given
+
+
+class ConflictError(TracklogError):
+    """What is asked contradicts what is stored."""
+
+    code = "CONFLICT"
+    status = 409
+
+
+class WriterGapError(ConflictError):
+    """A batch starts after the last record stored of its writer: records between are missing.
+
+    `expected` is the (points, events) position the store wants next; send again from there.
+    """
+
+    code = "WRITER_GAP"
+
+    def __init__(self, message: str, *, expected: tuple[int, int]) -> None:
+        super().__init__(message)
+        self.expected = expected
+
+
+class StoreError(TracklogError, OSError):
+    """The store itself fails."""
+
+    code = "STORE_ERROR"
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached or is locked for now; trying again is sensible."""
+
+    code = "STORE_UNAVAILABLE"
+    status = 503
+
+
+class StoreFormatError(StoreError):
+    """The store's files are of a newer format or damaged; nothing was changed."""
+
+    code = "STORE_FORMAT"
+
+
+class StorageFullError(StoreError):
+    """No space is left where the store writes."""
+
+    code = "STORAGE_FULL"
+    status = 507
+
+
+class JournalError(TracklogError, OSError):
+    """A journal cannot be read. `path` names it."""
+
+    code = "JOURNAL"
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class MissingExtraError(TracklogError, ImportError):
+    """An optional package is needed."""
+
+    code = "MISSING_EXTRA"
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package `{package}`. Install it with: pip install 'tracklog[{extra}]'")
+
+
+class ServerError(TracklogError, OSError):
+    """The server cannot start, or answered what nobody expected."""
+
+    code = "SERVER"
+
+
+def shown(value: object) -> str:
+    """Return `value` as it appears in an error message: repr, type, cut to a line."""
+    try:
+        text = repr(value)
+    except Exception:  # a foreign __repr__ may do anything; the message must still be made
+        text = "<no repr>"
+    if len(text) > _SHOWN_VALUE_CHARS:
+        text = text[:_SHOWN_VALUE_CHARS] + "…"
+    return f"{text} ({type(value).__name__})"
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> NotFoundError:
+    """Return a NotFoundError that lists what is known and guesses what was meant."""
+    names = sorted(known)
+    listed = ", ".join(f"`{name}`" for name in names[:20]) or "none yet"
+    if len(names) > 20:
+        listed += f" and {len(names) - 20} more"
+    close = difflib.get_close_matches(given, names, n=1)
+    hint = f" Did you mean `{close[0]}`?" if close else ""
+    return NotFoundError(f"Unknown {what} `{given}`. Known: {listed}.{hint}", what=what, given=given)

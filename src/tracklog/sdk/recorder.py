@@ -1,0 +1,434 @@
+"""The recording side of a run: its journal, the thread that drains it, and what is captured around it.
+
+One recorder for one run in one process. A forked child gets a writer of its own when it first logs. Infrastructure never
+raises from here: `Writer` and `Drainer` say their problems once and go on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tracklog.errors import InvalidValueError, TracklogError, shown
+from tracklog.journal import Writer
+from tracklog.records import (
+    ArtifactStored,
+    DType,
+    ErrorInfo,
+    Event,
+    InfoSet,
+    LogLine,
+    LogLines,
+    MetricKey,
+    MetricKind,
+    RunStarted,
+    RunStatus,
+    StatusChanged,
+    TextPoint,
+)
+from tracklog.sdk import values as convert
+from tracklog.settings import Settings
+from tracklog.storage import Store, open_store
+
+if TYPE_CHECKING:
+    from tracklog.sdk.capture import ConsoleCapture, SystemMonitor
+    from tracklog.storage.drain import Drainer
+
+_log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 15.0  # how long the end of a run waits for the store; what is left then arrives later
+_CONSOLE_FLUSH_S = 0.25
+
+_DTYPES: dict[type, DType] = {float: DType.FLOAT, int: DType.INT, bool: DType.BOOL, type(None): DType.NONE, str: DType.TEXT}
+
+LogFunction = Callable[..., None]
+
+
+def now_ms() -> int:
+    """Return wall clock time in ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Recorder:
+    """Writes what a run logs. `log` is the hot path; everything else may take some microseconds more."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        run_id: str,
+        started: RunStarted,
+        *,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        """Prepare; `open` begins.
+
+        Args:
+            started: repeated at the head of every writer, so that whichever arrives first can create the run.
+            counts: points logged so far under each name, when a run is resumed: steps go on from there.
+        """
+        self.settings = settings
+        self.run_id = run_id
+        self._started = started
+        self._counters: dict[str, itertools.count[int]] = {
+            name: itertools.count(count) for name, count in (counts or {}).items()
+        }
+        self._lock = threading.RLock()
+        self._writer: Writer | None = None
+        self._drainer: Drainer | None = None
+        self._pid = os.getpid()
+        self._console: ConsoleCapture | None = None
+        self._monitor: SystemMonitor | None = None
+        self._capturing = threading.Event()
+        self._captured: threading.Thread | None = None
+        self.is_closed = False
+        self.log: LogFunction = self._make_log()
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this is the process that opened the run, not a fork of it."""
+        return self._pid == os.getpid()
+
+    def open(self, *events: Event) -> None:
+        """Begin the journal with the run's first events and start sending."""
+        with self._lock:
+            self._open_writer(events)
+        _living.add(self)
+        _install_hooks()
+
+    # ----------------------------------------------------------------------- log
+
+    def _make_log(self) -> LogFunction:
+        """Return `Run.log`. The writer's own function is a cell of this closure: one call less than a method."""
+
+        def unopened(*_: Any) -> bool:
+            return False
+
+        write: Callable[..., bool] = unopened
+        write_many: Callable[..., bool] = unopened
+        slow = self._log_slow
+
+        def log(name: Any, value: Any = None, description: Any = "", step: Any = None) -> None:
+            if description.__class__ is str:
+                if write(name, value, step):
+                    return
+                if name.__class__ is dict and write_many(name, value if step is None else step):
+                    return
+            slow(name, value, description, step)
+
+        def use(writer: Writer | None) -> None:
+            nonlocal write, write_many
+            write, write_many = (unopened, unopened) if writer is None else (writer.log, writer.log_many)
+
+        self._use = use
+        return log
+
+    def _log_slow(self, name: Any, value: Any, description: Any, step: Any) -> None:
+        """Log with all checks; teaches the fast path every (name, type) that it can take from now on."""
+        if description.__class__ is not str:
+            # `log("loss", 0.3, 5)`: the third positional parameter is v1's description, but a number means a step.
+            if step is not None or isinstance(description, (list, dict, tuple)):
+                raise InvalidValueError(
+                    f"Cannot use {shown(description)} as the description of a metric. Expected text.",
+                    parameter="description",
+                    given=description,
+                )
+            description, step = "", description
+        if isinstance(name, Mapping):
+            step = value if step is None else step
+            checked_step = None if step is None else convert.step_value(step)
+            # All are checked before the first is written.
+            checked = {
+                convert.metric_name(key): (convert.metric_value(item, name=str(key)), type(item)) for key, item in name.items()
+            }
+            time_ms = now_ms()
+            for key, (item, given) in checked.items():
+                self._put_scalar(key, item, given, checked_step, time_ms, "")
+            return
+        name = convert.metric_name(name)
+        number = convert.metric_value(value, name=name)
+        self._put_scalar(name, number, type(value), None if step is None else convert.step_value(step), now_ms(), description)
+
+    def _put_scalar(
+        self, name: str, value: Any, given: type, step: int | None, time_ms: int, description: str, kind: MetricKind = MetricKind.SCALAR
+    ) -> None:
+        writer = self._live_writer()
+        next_step = self._counter(name)
+        if step is None:
+            step = next_step()
+        dtype = _DTYPES[type(value)]
+        key = writer.define(name, "", kind, dtype, description)
+        self._put(writer, key, step, time_ms, value)
+        if kind is MetricKind.SCALAR and dtype in (DType.FLOAT, DType.INT, DType.BOOL) and _packs_as(given, dtype):
+            writer.make_fast(key, given, next_step)
+
+    def _put(self, writer: Writer, key: MetricKey, step: int, time_ms: int, value: Any) -> None:
+        if key.dtype is DType.TEXT:
+            writer.append(TextPoint(key.key, step, time_ms, value))
+        else:
+            writer.put(key, step, time_ms, value)
+
+    def _counter(self, name: str) -> Callable[[], int]:
+        counter = self._counters.get(name)
+        if counter is None:
+            with self._lock:
+                counter = self._counters.setdefault(name, itertools.count())
+        return counter.__next__
+
+    def next_step(self, name: str) -> int:
+        """Return the step that the next point of a metric has when nobody gives one, and count on."""
+        return self._counter(name)()
+
+    def log_list(self, name: str, elements: Sequence[Any], description: str) -> None:
+        """Append converted elements to a series."""
+        time_ms = now_ms()
+        for element in elements:
+            self._put_scalar(name, element, type(element), None, time_ms, description, MetricKind.LIST)
+
+    def log_rows(self, name: str, kind: MetricKind, columns: Mapping[str, Sequence[Any]], description: str) -> None:
+        """Append converted rows to a table: columns of equal length. The step of a row is its number."""
+        if not columns:
+            return
+        writer = self._live_writer()
+        next_row = self._counter(name)
+        time_ms = now_ms()
+        names = list(columns)
+        for cells in zip(*columns.values()):
+            row = next_row()
+            texts: list[Event] = []
+            for column, cell in zip(names, cells):
+                key = writer.define(name, column, kind, _DTYPES[type(cell)], description)
+                if key.dtype is DType.TEXT:
+                    texts.append(TextPoint(key.key, row, time_ms, cell))
+                else:
+                    writer.put(key, row, time_ms, cell)
+            if texts:
+                writer.append(*texts)
+
+    def log_artifact_metric(self, name: str, kind: MetricKind, path: str, step: int | None, description: str) -> None:
+        """Append a point whose value is the path of a stored file."""
+        self._put_scalar(name, path, str, step, now_ms(), description, kind)
+
+    def add_file(self, path: str, source: Path | bytes) -> None:
+        """Take a file for the run: its bytes as they are now."""
+        writer = self._live_writer()
+        blob, target = writer.blob_path()
+        if isinstance(source, bytes):
+            target.write_bytes(source)
+        else:
+            import shutil
+
+            shutil.copyfile(source, target)
+        writer.append(ArtifactStored(path, target.stat().st_size, blob))
+
+    def add(self, *events: Event) -> None:
+        """Append other events."""
+        self._live_writer().append(*events)
+
+    # -------------------------------------------------------------------- writer
+
+    def _live_writer(self) -> Writer:
+        writer = self._writer
+        if writer is None or writer.closed:
+            with self._lock:
+                if self._writer is None or self._writer.closed:
+                    # A fork of the process, or logging after complete(): a writer of its own, which says nothing of status.
+                    self._open_writer(())
+                    _living.add(self)
+                return self._writer  # type: ignore[return-value]  # _open_writer has set it
+        return writer
+
+    def _open_writer(self, events: Iterable[Event]) -> None:
+        from tracklog.storage.drain import Drainer
+
+        writer = Writer(self.settings.journals, self.run_id, store_uri=self.settings.uri)
+        writer.append(self._started, *events)
+        self._writer = writer
+        self._use(writer)
+        self._drainer = Drainer(writer, lambda: open_store(self.settings.uri))
+        self._drainer.start()
+        if not self.is_owner:
+            _close_at_end_of_worker(self)
+
+    def forked(self) -> None:
+        """In a forked child: leave the parent's journal, files and threads alone."""
+        self._use(None)
+        if self._writer is not None:
+            self._writer.forked()
+        self._writer = self._drainer = self._monitor = None
+        self._lock = threading.RLock()  # the parent's may have been held by a thread that is not here
+        if self._console is not None:
+            self._console = None
+
+    # ------------------------------------------------------------------- capture
+
+    def capture(self, what: frozenset[str]) -> None:
+        """Start to record circumstances. Nothing here waits: git and package lists are read in a thread."""
+        from tracklog.sdk import capture
+
+        topics = what & {"command", "git", "python", "packages", "host"}
+        if topics:
+
+            def look() -> None:
+                found = {topic: value for topic, value in capture.environment().items() if topic in topics}
+                if found and not self.is_closed:
+                    self.add(InfoSet(found))
+
+            self._captured = threading.Thread(target=look, name="tracklog-capture", daemon=True)
+            self._captured.start()
+        if "console" in what:
+            self._console = capture.ConsoleCapture(self._add_lines)
+            self._console.start()
+            threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
+        if "system" in what:
+            self._monitor = capture.SystemMonitor(lambda sample: self.log(sample))
+            self._monitor.start()
+
+    def _add_lines(self, lines: list[LogLine]) -> None:
+        if lines:
+            self.add(LogLines(lines))
+
+    def _flush_console(self, console: ConsoleCapture) -> None:
+        while not self._capturing.wait(_CONSOLE_FLUSH_S) and self._console is console:
+            console.flush()
+
+    # ----------------------------------------------------------------------- end
+
+    def flush(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+        """Wait until the store has everything logged so far; False when it has not in time."""
+        if self._console is not None:
+            self._console.flush()
+        return self._drainer is None or self._drainer.flush(timeout_s)
+
+    def close(self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+        """Stop capturing, write the final status, and send what is left. True when the store has everything."""
+        if self.is_closed:
+            return True
+        if self._monitor is not None:
+            self._monitor.stop()
+        if self._captured is not None:
+            self._captured.join(5.0)  # git answers within its own time limits
+        self._capturing.set()
+        if self._console is not None:
+            self._console.stop()
+            self._console = None
+        self.is_closed = True
+        _living.discard(self)
+        if status is not None:
+            self.add(StatusChanged(status, now_ms(), error))
+        drainer = self._drainer
+        self._use(None)
+        if drainer is None:
+            return True
+        complete = drainer.close(timeout_s)
+        if complete and self.is_owner:
+            self._recover_children()
+        if not complete and not self.settings.quiet:
+            waiting = drainer.state
+            problem = f" ({waiting['problem']})" if waiting["problem"] else ""
+            print(
+                f"tracklog: the store {self.settings.uri} has not taken everything yet{problem}. Nothing is lost: "
+                "`tracklog sync` sends the rest, and so does the next run.",
+                file=sys.stderr,
+            )
+        return complete
+
+    def _recover_children(self) -> None:
+        """Worker processes that ended without a word left journals; bring them in now rather than at the next run."""
+        from tracklog.storage.drain import recover
+
+        try:
+            store = open_store(self.settings.uri)
+            try:
+                recover(self.settings.journals, store, run_id=self.run_id)
+            finally:
+                store.close()
+        except TracklogError as error:
+            _log.debug("Left-over journals stay for later: %s", error)
+
+    def open_own_store(self) -> Store:
+        """Open another connection to the store, for reading."""
+        return open_store(self.settings.uri)
+
+
+def _packs_as(given: type, dtype: DType) -> bool:
+    """Whether `struct` packs values of a type as the dtype by itself, so that `log` can take them without conversion."""
+    if given in (float, int, bool):
+        return True
+    if not given.__module__.startswith("numpy"):
+        return False
+    import numpy as np
+
+    return issubclass(given, np.integer if dtype is DType.INT else np.floating) and given is not np.longdouble
+
+
+# ------------------------------------------------------------- end of the process
+
+_living: weakref.WeakSet[Recorder] = weakref.WeakSet()
+_hooks_installed = False
+_uncaught: tuple[type[BaseException], BaseException, TracebackType | None] | None = None
+
+
+def _install_hooks() -> None:
+    """Learn how the process ends: by an exception nobody caught, or normally."""
+    global _hooks_installed  # noqa: PLW0603  # once a process, like the hooks themselves
+    if _hooks_installed:
+        return
+    _hooks_installed = True
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        global _uncaught  # noqa: PLW0603
+        _uncaught = (kind, error, trace)
+        previous(kind, error, trace)
+
+    sys.excepthook = hook
+    atexit.register(_close_all)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_forked)
+
+
+def _forked() -> None:
+    for recorder in list(_living):
+        recorder.forked()
+    _living.clear()
+
+
+def _close_all() -> None:
+    """At exit: end the runs that the script left open."""
+    for recorder in list(_living):
+        if not recorder.is_owner:
+            recorder.close(None)
+        elif _uncaught is None:
+            recorder.close(RunStatus.COMPLETED)
+        else:
+            recorder.close(*status_of(_uncaught[1]))
+
+
+def _close_at_end_of_worker(recorder: Recorder) -> None:
+    """A multiprocessing worker ends through os._exit, without atexit; its own finalizers do run."""
+    if "multiprocessing" in sys.modules:
+        from multiprocessing import util
+
+        util.Finalize(recorder, recorder.close, args=(None,), exitpriority=10)
+
+
+def status_of(error: BaseException) -> tuple[RunStatus, ErrorInfo | None]:
+    """Return the status of a run that ended with an exception."""
+    if isinstance(error, KeyboardInterrupt):
+        return RunStatus.CANCELED, ErrorInfo("KeyboardInterrupt", "Interrupted from the keyboard.")
+    if isinstance(error, SystemExit) and error.code in (None, 0):
+        return RunStatus.COMPLETED, None
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    message = f"exit code {error.code}" if isinstance(error, SystemExit) else str(error)
+    return RunStatus.FAILED, ErrorInfo(type(error).__name__, message, text)

@@ -1,0 +1,614 @@
+"""One execution with all it recorded: the class scripts log through and read from.
+
+`log` and its siblings raise for wrong arguments only. Whatever happens to disk, network or server, they neither raise nor
+wait; what they were given survives the death of the process.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError, shown
+from tracklog.records import (
+    MAX_RUN_ID_CHARS,
+    DType,
+    ErrorInfo,
+    Event,
+    MetricKind,
+    ParamsSet,
+    ParamValue,
+    PropertiesSet,
+    RunEdited,
+    RunStarted,
+    RunStatus,
+    StatusChanged,
+    TagsSet,
+)
+from tracklog.sdk import values as convert
+from tracklog.sdk.experiment import Experiment
+from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, Recorder, now_ms, status_of
+from tracklog.settings import chosen_captures
+from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
+
+if TYPE_CHECKING:
+    from tracklog.sdk.workspace import Workspace
+
+_FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
+
+
+class _Labels(dict[str, Any]):
+    """A dict that records what is put into it; the run decides what is allowed."""
+
+    def __init__(self, values: Mapping[str, Any], write: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(values)
+        self._write = write
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._write({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self._write({key: None})
+
+    def update(self, *others: Any, **more: Any) -> None:
+        self._write(dict(*others, **more))
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
+
+    def accept(self, key: str, value: Any) -> None:
+        """Take a value that was recorded."""
+        super().__setitem__(key, value)
+
+    def drop(self, key: str) -> None:
+        """Take the removal of a key that was recorded."""
+        super().pop(key, None)
+
+
+class Run:
+    """A run that is being recorded, or one that is read; reading works on both.
+
+    Get one from `tracklog.start_run`, `tracklog.get_run`, `Experiment.start_logging`, or by its id: `Run(experiment, id)`.
+    As a context manager it completes at the end, and fails with the traceback when an exception leaves the block.
+    """
+
+    def __init__(self, experiment: Experiment, run_id: str, outputs: Any = None, **kwargs: Any) -> None:
+        """Open an existing run by its id.
+
+        Raises:
+            NotFoundError: there is no such run in the experiment's workspace.
+        """
+        self._attach(experiment, experiment.workspace.store.get_run(run_id))
+
+    # --------------------------------------------------------------- construction
+
+    @classmethod
+    def from_info(cls, workspace: Workspace, info: RunInfo) -> Run:
+        """Return the run a store told of."""
+        run = cls.__new__(cls)
+        run._attach(Experiment(workspace, info.experiment), info)
+        return run
+
+    @classmethod
+    def start(
+        cls,
+        experiment: Experiment,
+        *,
+        name: str | None = None,
+        run_id: str | None = None,
+        params: Any = None,
+        tags: Mapping[str, Any] | None = None,
+        description: str = "",
+        parent_id: str | None = None,
+        capture: Any = None,
+        resume: bool = False,
+    ) -> Run:
+        """Start to record a run; see `tracklog.start_run` for the arguments."""
+        workspace = experiment.workspace
+        checked_params = convert.param_values(params) if params is not None else {}
+        checked_tags = _checked_tags(tags or {})
+        what = workspace.settings.capture if capture is None else chosen_captures(capture)
+        if name is not None:
+            name = convert.metric_name(name, what="run")
+        if run_id is not None and (not isinstance(run_id, str) or not 0 < len(run_id) <= MAX_RUN_ID_CHARS or "\x00" in run_id):
+            raise InvalidValueError(
+                f"Cannot use {shown(run_id)} as a run id. Expected 1 to {MAX_RUN_ID_CHARS} characters.",
+                parameter="run_id",
+                given=run_id,
+            )
+        start_ms = now_ms()
+        counts: dict[str, int] = {}
+        if resume and run_id is not None:
+            found = workspace.store.get_run(run_id)
+            if experiment.name != found.experiment:
+                experiment = Experiment(workspace, found.experiment)
+            counts = _next_steps(found.metrics)
+            info = found
+        else:
+            run_id = run_id or uuid.uuid4().hex
+            info = RunInfo(
+                id=run_id,
+                experiment=experiment.name,
+                number=0,
+                name=name or "",
+                status=RunStatus.RUNNING,
+                start_ms=start_ms,
+                parent_id=parent_id,
+                description=description,
+                user=_user(),
+            )
+        started = RunStarted(
+            experiment=experiment.name,
+            start_ms=info.start_ms,
+            name=info.name,
+            parent_id=info.parent_id,
+            type=info.type,
+            user=info.user,
+            description=info.description,
+        )
+        run = cls.__new__(cls)
+        run._attach(experiment, info)
+        recorder = Recorder(workspace.settings, run_id, started, counts=counts)
+        run._use_recorder(recorder)
+        events: list[Event] = [StatusChanged(RunStatus.RUNNING, start_ms)]
+        if checked_params:
+            events.append(ParamsSet(checked_params))
+        if checked_tags:
+            events.append(TagsSet(checked_tags))
+        recorder.open(*events)
+        for key, value in checked_params.items():
+            run._params.accept(key, value)
+        for key, tag in checked_tags.items():
+            run._tags.accept(key, tag)
+        run._status = RunStatus.RUNNING
+        run._is_live = True
+        if what:
+            recorder.capture(what)
+        run._say_where()
+        return run
+
+    def _attach(self, experiment: Experiment, info: RunInfo) -> None:
+        self._experiment = experiment
+        self._info = info
+        self._status = info.status
+        self._recorder: Recorder | None = None
+        self._is_live = False  # this object started or resumed the run and is to end it
+        self._params = _Labels(info.params, self._set_params)
+        self._tags = _Labels(info.tags, self._set_tags)
+
+    def _use_recorder(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        # The closure replaces the method on this object: the hot path without a bound method and an attribute look-up.
+        self.log = recorder.log  # type: ignore[method-assign]  # same parameters, see `Recorder._make_log`
+
+    def _recording(self) -> Recorder:
+        """Return the recorder, opening one for a run that was only read so far."""
+        if self._recorder is None:
+            info = self._info
+            started = RunStarted(experiment=info.experiment, start_ms=info.start_ms, name=info.name)
+            recorder = Recorder(
+                self._experiment.workspace.settings, info.id, started, counts=_next_steps(self._fresh().metrics)
+            )
+            self._use_recorder(recorder)
+            recorder.open()
+        assert self._recorder is not None
+        return self._recorder
+
+    # -------------------------------------------------------------------- identity
+
+    @property
+    def id(self) -> str:
+        """The run's id, unique in the workspace."""
+        return self._info.id
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment the run belongs to."""
+        return self._experiment
+
+    @property
+    def name(self) -> str:
+        """The run's name; assign to rename. `run-<number>` when none was given."""
+        if not self._info.name:
+            self._info = self._fresh()
+        return self._info.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        import msgspec
+
+        name = convert.metric_name(name, what="run")
+        self._recording().add(RunEdited(name=name))
+        self._info = msgspec.structs.replace(self._info, name=name)
+
+    display_name = name
+
+    @property
+    def description(self) -> str:
+        """Free text about the run; assign to change."""
+        return self._info.description
+
+    @description.setter
+    def description(self, text: str) -> None:
+        import msgspec
+
+        if not isinstance(text, str):
+            raise InvalidTypeError(
+                f"Cannot use {shown(text)} as a description. Expected text.", parameter="description", given=text
+            )
+        self._recording().add(RunEdited(description=text))
+        self._info = msgspec.structs.replace(self._info, description=text)
+
+    @property
+    def number(self) -> int:
+        """1, 2, … within the experiment."""
+        if not self._info.number:
+            self._info = self._fresh()
+        return self._info.number
+
+    @property
+    def status(self) -> str:
+        """The status word as last known; `get_status()` asks the store."""
+        return self._status.value
+
+    def get_status(self) -> str:
+        """Return the status word now."""
+        self._status = self._fresh().status
+        return self._status.value
+
+    @property
+    def info(self) -> RunInfo:
+        """Everything the store knows of the run, but its points."""
+        return self._fresh()
+
+    @property
+    def params(self) -> dict[str, ParamValue]:
+        """Inputs of the run, written once: `run.params["lr"] = 0.1`, `run.params.update({...})`."""
+        return self._params
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Labels of the run: assign, `del`, `update`. Values become text."""
+        return self._tags
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Add or change labels."""
+        self._set_tags(tags)
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Add or change one label."""
+        self._set_tags({key: "" if value is None else value})
+
+    def remove_tags(self, tags: Iterable[str]) -> None:
+        """Remove labels."""
+        self._set_tags(dict.fromkeys(tags))
+
+    def add_properties(self, properties: Mapping[str, Any]) -> None:
+        """Add facts that never change."""
+        self._recording().add(PropertiesSet({str(key): str(value) for key, value in properties.items()}))
+
+    def _set_params(self, params: Mapping[str, Any]) -> None:
+        checked = convert.param_values(params)
+        for key, value in checked.items():
+            if key in self._params and not _same(self._params[key], value):
+                raise ConflictError(
+                    f"Param `{key}` of run {self.id} is {shown(self._params[key])} and cannot become {shown(value)}: params are "
+                    "written once. Use a tag for what changes, or another name."
+                )
+        self._recording().add(ParamsSet(checked))
+        for key, value in checked.items():
+            self._params.accept(key, value)
+
+    def _set_tags(self, tags: Mapping[str, Any]) -> None:
+        checked = _checked_tags(tags)
+        if not checked:
+            return
+        self._recording().add(TagsSet(checked))
+        for key, value in checked.items():
+            if value is None:
+                self._tags.drop(key)
+            else:
+                self._tags.accept(key, value)
+
+    # --------------------------------------------------------------------- logging
+
+    def log(self, name: Any, value: Any = None, description: Any = "", step: Any = None) -> None:
+        """Record a value of a metric: `log("loss", 0.3)`, `log("loss", 0.3, step=7)`, `log({"loss": 0.3, "acc": 0.9}, step=7)`.
+
+        Numbers (NumPy's and one-element tensors too), bools, text and None; NaN, ±inf and int64 are kept exactly. Without
+        `step` points count up from 0. Costs about a microsecond; never waits and never raises for infrastructure.
+
+        Raises:
+            InvalidTypeError: a name that is not text; a list, table, image … (use `log_list`, `log_row`, `log_image`).
+            InvalidValueError: an empty name, a step beyond int64.
+        """
+        self._recording().log(name, value, description, step)
+
+    def log_list(self, name: str, value: Iterable[Any], description: str = "") -> None:
+        """Record every element of a list, array, range or generator as a point of one metric."""
+        name = convert.metric_name(name)
+        self._recording().log_list(name, convert.list_values(value, name=name), description)
+
+    def log_row(self, name: str, description: str | None = None, **kwargs: Any) -> None:
+        """Record a row of a table metric: `log_row("lr curve", epoch=3, lr=0.01)`."""
+        name = convert.metric_name(name)
+        columns = convert.row_values(kwargs, name=name)
+        cells = {column: [cell] for column, cell in columns.items()}
+        self._recording().log_rows(name, MetricKind.ROW, cells, description or "")
+
+    def log_table(self, name: str, value: Any, description: str = "") -> None:
+        """Record rows of a table metric: a dict of equally long columns, or a DataFrame."""
+        name = convert.metric_name(name)
+        self._recording().log_rows(name, MetricKind.TABLE, convert.table_columns(value, name=name), description)
+
+    def log_image(self, name: str, path: Any = None, plot: Any = None, description: str = "", step: Any = None) -> None:
+        """Record an image: a file, a matplotlib figure or pyplot, a PIL image, or an array.
+
+        Args:
+            name: metric name; images of one name form a slider over steps.
+            path: any of the above; arrays are (H, W), (H, W, 3) or (H, W, 4), uint8 or float in 0..1.
+            plot: the same, in Azure ML v1's spelling for figures.
+            step: counts up from 0 without it.
+        """
+        name = convert.metric_name(name)
+        if (path is None) == (plot is None):
+            raise InvalidValueError(
+                f"log_image({name!r}) needs either `path` or `plot`, exactly one of them: a file, a figure or an array.",
+                parameter="path",
+                given=path,
+            )
+        checked_step = None if step is None else convert.step_value(step)
+        data, extension = convert.image_png(path if plot is None else plot, name=name)
+        recorder = self._recording()
+        at = checked_step if checked_step is not None else recorder.next_step(name)
+        target = validate_artifact_path(f"images/{_file_name(name)}/{at:08d}-{uuid.uuid4().hex[:6]}{extension}")
+        recorder.add_file(target, data)
+        recorder.log_artifact_metric(name, MetricKind.IMAGE, target, at, description)
+
+    def log_text(self, name: str, text: str, step: Any = None) -> None:
+        """Record text under a metric name, such as a generated sample; shown by step."""
+        if not isinstance(text, str):
+            raise InvalidTypeError(
+                f"log_text({name!r}) was given {shown(text)}. Expected text; use `log` for numbers.", parameter="text", given=text
+            )
+        self.log(name, text, step=step)
+
+    # ----------------------------------------------------------------------- files
+
+    def upload_file(self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, **kwargs: Any) -> ArtifactInfo | None:
+        """Keep a file with the run under `name` (a relative path), as it is now; one of that name is replaced."""
+        name = validate_artifact_path(name)
+        recorder = self._recording()
+        if hasattr(path_or_stream, "read"):
+            content = path_or_stream.read()
+            recorder.add_file(name, content.encode() if isinstance(content, str) else bytes(content))
+        else:
+            source = Path(path_or_stream)
+            if not source.is_file():
+                raise InvalidValueError(
+                    f"Cannot upload {shown(str(path_or_stream))} as `{name}`: there is no such file"
+                    f"{' (it is a folder; use upload_folder)' if source.is_dir() else ''}.",
+                    parameter="path_or_stream",
+                    given=str(path_or_stream),
+                )
+            recorder.add_file(name, source)
+        return None
+
+    def upload_folder(self, name: str, path: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Keep all files below a folder, as `name/…`. Links that lead out of it are left out."""
+        root = Path(path)
+        if not root.is_dir():
+            raise InvalidValueError(
+                f"Cannot upload {shown(str(path))} as `{name}`: it is not a folder.", parameter="path", given=str(path)
+            )
+        prefix = "" if name in ("", ".") else validate_artifact_path(name) + "/"
+        resolved = root.resolve()
+        for file in sorted(root.rglob("*")):
+            if file.is_file() and file.resolve().is_relative_to(resolved):
+                self.upload_file(prefix + file.relative_to(root).as_posix(), file)
+
+    def get_file_names(self) -> list[str]:
+        """Return the paths of the run's files."""
+        self._flush_before_read()
+        return [artifact.path for artifact in self._experiment.workspace.store.artifacts(self.id)]
+
+    def download_file(self, name: str, output_file_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> Path:
+        """Write a file of the run to disk: to `output_file_path` (a file or folder), by default its base name here."""
+        self._flush_before_read()
+        name = validate_artifact_path(name)
+        base = name.rsplit("/", 1)[-1]
+        target = Path(output_file_path) if output_file_path is not None else Path(base)
+        if target.is_dir():
+            target /= base
+        pieces = self._experiment.workspace.store.read_artifact(self.id, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            with partial.open("wb") as stream:
+                for piece in pieces:
+                    stream.write(piece)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    # --------------------------------------------------------------------- reading
+
+    def get_metrics(self, name: str | None = None) -> dict[str, Any]:
+        """Return metrics in Azure ML v1's shapes.
+
+        A metric logged once is the bare value, logged more often a list in order of step; a table is a dict of columns, each
+        a bare value or list, with None where a row lacks the column; an image is its path (the first logged). An unknown
+        name gives {}.
+        """
+        info = self._fresh()
+        store = self._experiment.workspace.store
+        by_name: dict[str, MetricSummary] = {}
+        for summary in info.metrics:
+            if name is None or summary.name == name:
+                by_name.setdefault(summary.name, summary)
+        found: dict[str, Any] = {}
+        for metric, summary in by_name.items():
+            if summary.kind.has_columns():
+                page = store.table(self.id, metric, 0, 10_000)
+                rows = list(page.rows)
+                while len(rows) < page.total_rows:
+                    rows.extend(store.table(self.id, metric, len(rows), 10_000).rows)
+                columns = {column: [row[i] for row in rows] for i, column in enumerate(page.columns)}
+                found[metric] = {column: cells[0] if len(cells) == 1 else cells for column, cells in columns.items()}
+            else:
+                points = store.columns(self.id, metric).values.tolist()
+                is_file = summary.dtype is DType.TEXT and summary.kind not in (MetricKind.SCALAR, MetricKind.LIST)
+                found[metric] = points[0] if len(points) == 1 or is_file else points
+        return found
+
+    def series(self, name: str, column: str = "") -> MetricColumns:
+        """Return every point of a metric as NumPy columns: `.steps`, `.times_ms`, `.values`, ascending by step.
+
+        Raises:
+            NotFoundError: no such metric; the message lists what there is.
+        """
+        self._flush_before_read()
+        return self._experiment.workspace.store.columns(self.id, name, column)
+
+    def _fresh(self) -> RunInfo:
+        self._flush_before_read()
+        return self._experiment.workspace.store.get_run(self.id)
+
+    def _flush_before_read(self) -> None:
+        if self._recorder is not None:
+            self._recorder.flush(_FLUSH_BEFORE_READ_S)
+
+    # ------------------------------------------------------------ parents, children
+
+    @property
+    def parent(self) -> Run | None:
+        """The run this one belongs to, None at the top."""
+        return None if self._info.parent_id is None else self._experiment.workspace.get_run(self._info.parent_id)
+
+    def child_run(self, name: str | None = None, run_id: str | None = None, **options: Any) -> Run:
+        """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
+        return Run.start(
+            self._experiment, name=name, run_id=run_id, parent_id=self.id, capture=options.pop("capture", False), **options
+        )
+
+    def get_children(self) -> Iterator[Run]:
+        """Yield the runs directly below this one, newest first."""
+        self._flush_before_read()
+        for info in self._experiment.workspace.find_runs(RunQuery(parent_id=self.id)):
+            yield Run.from_info(self._experiment.workspace, info)
+
+    # ------------------------------------------------------------------ life cycle
+
+    def flush(self, timeout_seconds: float = 300) -> bool:
+        """Wait until the store has everything logged so far; False when it has not in time."""
+        return self._recorder is None or self._recorder.flush(timeout_seconds)
+
+    def complete(self) -> None:
+        """End the run as Completed. Waits a short while for the store; what is left arrives later."""
+        self._end(RunStatus.COMPLETED, None)
+
+    def fail(self, error_details: Any = None, error_code: str | None = None) -> None:
+        """End the run as Failed, with a text or an exception as the reason."""
+        if isinstance(error_details, BaseException):
+            _, error = status_of(error_details)
+        elif error_details is None or isinstance(error_details, str):
+            error = ErrorInfo(error_code or "UserError", error_details or "")
+        else:
+            raise InvalidTypeError(
+                f"Cannot use {shown(error_details)} as the reason of a failure. Expected text or an exception.",
+                parameter="error_details",
+                given=error_details,
+            )
+        self._end(RunStatus.FAILED, error)
+
+    def cancel(self) -> None:
+        """End the run as Canceled."""
+        self._end(RunStatus.CANCELED, None)
+
+    def _end(self, status: RunStatus, error: ErrorInfo | None) -> None:
+        self._recording().close(status, error, CLOSE_TIMEOUT_S)
+        self._status = status
+        self._is_live = False
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            status, reason = RunStatus.COMPLETED, None
+        else:
+            status, reason = status_of(error)
+        if self._status.is_final() and not self._is_live:
+            return  # the block ended the run itself
+        self._end(status, reason)
+
+    # ------------------------------------------------------------------------ shown
+
+    def get_portal_url(self) -> str | None:
+        """Return the run's page, None when no portal is running for its workspace."""
+        url = self._experiment.workspace.portal_url()
+        return None if url is None else f"{url}/runs/{self.id}"
+
+    def _say_where(self) -> None:
+        if self._experiment.workspace.settings.quiet or self._info.parent_id is not None:
+            return
+        url = self.get_portal_url()
+        where = url or f"run `tracklog ui{_uri_option(self._experiment.workspace.uri)}` to watch it"
+        print(f"tracklog: {self._experiment.name} · {self._info.name or self.id[:8]} → {where}", file=sys.stderr)
+
+    def __repr__(self) -> str:
+        return f"Run(Experiment: {self._experiment.name},\nId: {self.id},\nType: {self._info.type or None},\nStatus: {self.status})"
+
+
+def _uri_option(uri: str) -> str:
+    return "" if uri == str(Path.home() / ".tracklog") else f" {uri}"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in a container
+        return ""
+
+
+def _checked_tags(tags: Mapping[str, Any]) -> dict[str, str | None]:
+    if not isinstance(tags, Mapping):
+        raise InvalidTypeError(f"Cannot use {shown(tags)} as tags. Expected a dict of names and values.", parameter="tags", given=tags)
+    return {convert.metric_name(key, what="tag"): None if value is None else str(value) for key, value in tags.items()}
+
+
+def _next_steps(metrics: Iterable[MetricSummary]) -> dict[str, int]:
+    """Return where steps that nobody gives go on when a run is resumed."""
+    steps: dict[str, int] = {}
+    for summary in metrics:
+        following = summary.last_step + 1 if summary.kind.has_columns() else summary.count
+        steps[summary.name] = max(steps.get(summary.name, 0), following)
+    return steps
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and (one == other or (one != one and other != other))  # noqa: PLR0124  # NaN is itself here
+
+
+def _file_name(name: str) -> str:
+    """Return a metric name as parts of an artifact path."""
+    parts = ("".join(char if char.isalnum() or char in "-_. " else "_" for char in part).strip(" .") for part in name.split("/"))
+    return "/".join(part[:100] or "_" for part in parts)[:500].strip("/ ") or "_"

@@ -1,0 +1,103 @@
+"""Settings, read once into a frozen object: argument, then environment, then default.
+
+The table in docs/reference/settings.md is made from `Settings`' fields.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tracklog.errors import InvalidValueError, shown
+
+CAPTURES = ("command", "git", "python", "packages", "host", "console", "system")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process of tracklog goes by."""
+
+    uri: str = field(metadata={"env": "TRACKLOG_URI", "doc": "Folder or http(s):// address of the workspace."})
+    journals: Path = field(metadata={"env": "TRACKLOG_JOURNALS", "doc": "Folder of the journals of running runs."})
+    capture: frozenset[str] = field(
+        metadata={
+            "env": "TRACKLOG_CAPTURE",
+            "doc": "What runs capture by themselves: `all`, `none`, or some of " + ", ".join(f"`{c}`" for c in CAPTURES) + ".",
+        }
+    )
+    quiet: bool = field(default=False, metadata={"env": "TRACKLOG_QUIET", "doc": "`1`: print no line about a run."})
+
+    @classmethod
+    def read(cls, uri: str | os.PathLike[str] | None = None) -> Settings:
+        """Return the settings in force for a workspace address, or for the default workspace.
+
+        Raises:
+            InvalidValueError: an environment variable has a value that cannot be used.
+        """
+        address = normal_uri(uri) if uri is not None else default_uri()
+        journals = os.environ.get("TRACKLOG_JOURNALS")
+        return cls(
+            uri=address,
+            journals=Path(journals).expanduser().absolute() if journals else journals_folder(address),
+            capture=chosen_captures(os.environ.get("TRACKLOG_CAPTURE", "all")),
+            quiet=os.environ.get("TRACKLOG_QUIET", "") not in ("", "0"),
+        )
+
+
+def is_remote(uri: str) -> bool:
+    """Whether an address is that of a server."""
+    return uri.startswith(("http://", "https://"))
+
+
+def normal_uri(uri: str | os.PathLike[str]) -> str:
+    """Return an address in its one form: an absolute folder, or a server's address without a slash at the end."""
+    text = os.fspath(uri)
+    if not isinstance(text, str) or not text.strip() or "\x00" in text:
+        raise InvalidValueError(
+            f"Cannot use {shown(uri)} as a workspace. Expected a folder or an http(s):// address.", parameter="uri", given=uri
+        )
+    if is_remote(text):
+        return text.rstrip("/")
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    return str(Path(text).expanduser().absolute()) if "://" not in text else text
+
+
+def default_uri() -> str:
+    """Return `TRACKLOG_URI`, else the nearest `.tracklog` folder upward from here, else `~/.tracklog`."""
+    given = os.environ.get("TRACKLOG_URI")
+    if given:
+        return normal_uri(given)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the working directory was removed under us
+        here = Path.home()
+    for folder in (here, *here.parents):
+        if (folder / ".tracklog").is_dir():
+            return str(folder / ".tracklog")
+    return str(Path.home() / ".tracklog")
+
+
+def journals_folder(uri: str) -> Path:
+    """Return where journals for a workspace lie: in its folder, or in the user's state folder for a server."""
+    if not is_remote(uri) and "://" not in uri:
+        return Path(uri) / "journals"
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "tracklog" / "journals"
+
+
+def chosen_captures(choice: object) -> frozenset[str]:
+    """Return what to capture: True or "all", False or "none", or some names of `CAPTURES` (text with commas, or many)."""
+    if choice is True or choice == "all":
+        return frozenset(CAPTURES)
+    if choice is False or choice is None or choice in ("none", ""):
+        return frozenset()
+    names = choice.replace(",", " ").split() if isinstance(choice, str) else choice
+    if not isinstance(names, (list, tuple, set, frozenset)) or not set(names) <= set(CAPTURES):
+        raise InvalidValueError(
+            f"Cannot capture {shown(choice)}. Expected True, False, or some of {', '.join(CAPTURES)}.",
+            parameter="capture",
+            given=choice,
+        )
+    return frozenset(names)

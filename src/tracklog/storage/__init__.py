@@ -1,0 +1,385 @@
+"""Where records rest: one contract, `Store`, and what goes in and comes out of it.
+
+`LocalStore` (a folder; or its catalog in PostgreSQL) and `RemoteStore` (a server over HTTP) implement it and pass
+the same suite, `tests/contracts/test_store.py`. Nothing above this package can tell them apart.
+
+Importing this module loads neither a SQL driver nor numpy; `open_store` loads what its address needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+import msgspec
+
+from tracklog.errors import InvalidPathError, InvalidValueError, shown
+from tracklog.records import Batch, DType, ErrorInfo, LogLine, MetricKind, ParamValue, RunStatus, Watermark
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+    IntArray = np.ndarray[Any, np.dtype[np.int64]]
+    FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+else:
+    # Annotations are strings; msgspec is never asked to decode the classes that use these.
+    Array = IntArray = FloatArray = Any
+
+MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
+MAX_PAGE = 1000  # runs in one answer
+MAX_BUCKETS = 20_000  # more than any screen has pixels
+DEFAULT_BUCKETS = 500
+
+
+class MetricSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One series of a run in a few numbers. JSON has no NaN or ±inf: there they are null, `last_text` has the word."""
+
+    name: str
+    column: str
+    kind: MetricKind
+    dtype: DType  # DType.TEXT for a text series; else the dtype of the last point
+    count: int
+    last: float | None = None  # the value with the greatest (step, time); None for text and None
+    last_text: str = ""  # exactly that value: "0.25", "9007199254740993", "NaN", "true", or text cut to 1,000 chars
+    last_step: int = 0
+    last_time_ms: int = 0
+    min: float | None = None  # over finite and infinite values, not NaN
+    max: float | None = None
+    mean: float | None = None  # over values that are numbers
+    description: str = ""
+
+
+class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run without its series: a row of the runs table, the head of the run page."""
+
+    id: str
+    experiment: str
+    number: int  # 1, 2, … within the experiment
+    name: str
+    status: RunStatus  # already NOT_RESPONDING when the heartbeat is lost
+    start_ms: int
+    end_ms: int | None = None
+    heartbeat_ms: int = 0  # store's clock at the last sign of life
+    parent_id: str | None = None
+    type: str = ""
+    user: str = ""
+    description: str = ""
+    deleted: bool = False
+    error: ErrorInfo | None = None
+    params: dict[str, ParamValue] = {}
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    metrics: list[MetricSummary] = []
+    children: int = 0  # how many direct child runs
+
+    # only `get_run` fills this
+    info: dict[str, Any] = {}
+
+
+class ExperimentInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A named group of runs."""
+
+    name: str
+    runs: int  # runs that are not deleted
+    active: int  # of them, not in a final status
+    created_ms: int
+    last_start_ms: int = 0
+
+
+class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which runs, in which order.
+
+    `text`: words, each must occur (any case) in the run's name, id, experiment, status, type, user, a tag or a param.
+    `order_by`: `start`, `name`, `number`, `status`, `duration`, `experiment`, `user`, or `metric:NAME`,
+    `param:NAME`, `tag:NAME`; a leading `-` turns it round. Runs without the value come last either way;
+    equal values: newest first.
+    """
+
+    experiment: str | None = None
+    text: str = ""
+    status: list[RunStatus] | None = None
+    ids: list[str] | None = None
+    parent_id: str | None = None  # children of this run
+    top_level: bool = False  # leave out child runs
+    deleted: bool = False  # True: only deleted runs
+    order_by: str = "-start"
+    limit: int = 100
+    page_token: str | None = None
+
+
+class RunPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One page of a search; `next_page_token` is None on the last. `total` counts all pages."""
+
+    runs: list[RunInfo]
+    total: int
+    next_page_token: str | None = None
+
+
+class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Numeric series of some runs, reduced to what a screen can show.
+
+    `names`: metric names; None: all. `column`: only this column of a row or table metric; None: every one.
+    `x`: `step`, `time` (ms UTC), `relative` (seconds since the run's start), or `column:NAME` (another column of the same
+    row or table metric). `start`, `end`: only points with start <= x <= end, in units of x.
+    A series with at most `buckets` points in range comes back point by point.
+    """
+
+    run_ids: list[str]
+    names: list[str] | None = None
+    column: str | None = None
+    x: str = "step"
+    start: float | None = None
+    end: float | None = None
+    buckets: int = DEFAULT_BUCKETS
+
+
+class SeriesBuckets:
+    """One series over x, ascending, as buckets of equal width in x; empty buckets are left out.
+
+    All arrays have shape (b,). When each bucket is one point, `exact` is true and first = last = min = max.
+    """
+
+    __slots__ = ("column", "count", "exact", "first", "in_range", "kind", "last", "max", "min", "n", "name", "run_id", "x", "x_last")
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        name: str,
+        column: str,
+        kind: MetricKind,
+        count: int,
+        in_range: int,
+        exact: bool,
+        x: FloatArray,
+        x_last: FloatArray,
+        first: FloatArray,
+        last: FloatArray,
+        min: FloatArray,
+        max: FloatArray,
+        n: IntArray,
+    ) -> None:
+        self.run_id = run_id
+        self.name = name
+        self.column = column
+        self.kind = kind
+        self.count = count  # points of the whole series: what is kept
+        self.in_range = in_range  # points with start <= x <= end: what the buckets speak of
+        self.exact = exact
+        self.x = x  # x of the bucket's first point
+        self.x_last = x_last  # x of its last point
+        self.first = first
+        self.last = last
+        self.min = min  # NaN only when the bucket has nothing but NaN
+        self.max = max
+        self.n = n  # points in the bucket
+
+
+class MetricColumns:
+    """All points of one series, ascending by (step, time), then as logged. Immutable."""
+
+    __slots__ = ("column", "dtypes", "kind", "name", "run_id", "steps", "times_ms", "values")
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        name: str,
+        column: str,
+        kind: MetricKind,
+        steps: IntArray,
+        times_ms: IntArray,
+        values: Array,
+        dtypes: Array,
+    ) -> None:
+        self.run_id = run_id
+        self.name = name
+        self.column = column
+        self.kind = kind
+        self.steps = steps  # (n,) int64, as given by the user; may repeat after a restart
+        self.times_ms = times_ms  # (n,) int64, wall clock, UTC; not monotonic across restarts
+        self.values = values  # (n,) float64, int64 or bool when all are; object when mixed, text or None
+        self.dtypes = dtypes  # (n,) uint8, `DType` of each point
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        return f"MetricColumns({self.name!r}, column={self.column!r}, points={len(self)})"
+
+
+class TablePage(msgspec.Struct, frozen=True):
+    """Rows of a row or table metric, in row order. A cell that was never given is None."""
+
+    columns: list[str]  # in the order first logged
+    rows: list[list[Any]]  # (len(rows), len(columns)); float, int, bool, str or None
+    first_row: int
+    total_rows: int
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Lines of a run's log."""
+
+    lines: list[LogLine]
+    first_line: int  # number of lines[0], from 0
+    total_lines: int
+
+
+class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of a run."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    modified_ms: int
+    content_type: str = "application/octet-stream"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Something happened to a run: told to live readers, who then ask for what they show."""
+
+    id: int  # ascending; resume from here
+    run_id: str
+    experiment: str
+    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted"
+    time_ms: int
+
+
+class GcReport(msgspec.Struct, frozen=True):
+    """What a clean-up did."""
+
+    runs_deleted: int = 0
+    journals_recovered: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+
+
+class Store(Protocol):
+    """Everything tracklog asks of the place where records rest.
+
+    Safe to use from many threads. Methods raise `StoreUnavailableError` when trying again is sensible,
+    `NotFoundError` for an unknown run or artifact, `InvalidValueError` for a wrong query.
+    """
+
+    uri: str  # how another process opens the same store
+
+    def apply(self, batch: Batch) -> Watermark:
+        """Store a batch in one transaction and return the writer's watermark after it.
+
+        Records below the writer's watermark are skipped, so sending again is safe.
+
+        Raises:
+            WriterGapError: the batch starts above the watermark.
+            NotFoundError: the run does not exist and no RunStarted event creates it.
+        """
+
+    def watermark(self, run_id: str, writer_id: str) -> Watermark:
+        """Return what is stored of a writer; zeros for an unknown one."""
+
+    def experiments(self) -> list[ExperimentInfo]:
+        """Return all experiments, the one with the latest run first."""
+
+    def search_runs(self, query: RunQuery) -> RunPage:
+        """Return a page of runs with params, tags and metric summaries."""
+
+    def get_run(self, run_id: str) -> RunInfo:
+        """Return one run with everything but its points."""
+
+    def series(self, query: SeriesQuery) -> list[SeriesBuckets]:
+        """Return numeric series reduced to buckets, ordered as (run_ids, name, column). Unknown names are left out."""
+
+    def columns(self, run_id: str, name: str, column: str = "") -> MetricColumns:
+        """Return every point of one series, text included."""
+
+    def table(self, run_id: str, name: str, first_row: int = 0, limit: int = 1000) -> TablePage:
+        """Return rows of a row or table metric."""
+
+    def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
+        """Return lines of the run's log; a negative `first_line` counts from the end."""
+
+    def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:
+        """Store a file under the run, replacing one of that path. `move` allows to take the source file itself."""
+
+    def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:
+        """Return the run's files under a folder (all by default), by path."""
+
+    def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield bytes [start, end) of a file in pieces. Unknown paths raise before the first piece is asked for."""
+
+    def delete_artifact(self, run_id: str, path: str) -> None:
+        """Remove a file and give its space back."""
+
+    def changes(self, since: int, limit: int = 1000) -> list[Change]:
+        """Return changes with id > since, ascending. `since=-1` returns just the newest one, if any."""
+
+    def delete_runs(self, run_ids: Sequence[str]) -> int:
+        """Remove runs with all they recorded, for good; return how many there were. Unknown ids are no error."""
+
+    def gc(self, *, deleted_before_ms: int | None = None) -> GcReport:
+        """Compact, remove runs marked as deleted (before that time), and give free space back to the file system."""
+
+    def close(self) -> None:
+        """Release files and connections. The store cannot be used after."""
+
+
+def open_store(uri: str | Path, *, create: bool = True) -> Store:
+    """Open the store at an address: a folder, `http(s)://…` of a tracklog server.
+
+    Raises:
+        InvalidValueError: an address of another kind.
+        StoreFormatError: the folder is of a newer tracklog or damaged.
+        NotFoundError: `create` is false and there is no workspace in the folder.
+    """
+    text = str(uri)
+    if text.startswith(("http://", "https://")):
+        from tracklog.storage.remote import RemoteStore
+
+        return RemoteStore(text)
+    if "://" in text:
+        raise InvalidValueError(
+            f"Cannot open the store {shown(text)}. Expected a folder or an http(s):// address of a tracklog server.",
+            parameter="uri",
+            given=text,
+        )
+    from tracklog.storage.local import LocalStore
+
+    return LocalStore(Path(text), create=create)
+
+
+def validate_artifact_path(path: object) -> str:
+    """Return `path` if it is a safe relative posix path, the only form in which artifacts are named.
+
+    Raises:
+        InvalidPathError: empty, absolute, with `..`, a backslash, a control character, or too long.
+    """
+
+    def refuse(reason: str) -> InvalidPathError:
+        return InvalidPathError(
+            f"Cannot use {shown(path)} as an artifact path: {reason}. "
+            "Expected a relative path with forward slashes, for example 'outputs/model.pkl'.",
+            parameter="path",
+            given=path,
+        )
+
+    if not isinstance(path, str):
+        raise refuse("it is not text")
+    if not path or path != path.strip():
+        raise refuse("it is empty, or begins or ends with a blank")
+    if len(path) > MAX_PATH_CHARS:
+        raise refuse(f"it has {len(path)} characters, more than {MAX_PATH_CHARS}")
+    if any(ord(char) < 32 or ord(char) == 127 for char in path):
+        raise refuse("it contains a control character")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise refuse("it is not valid Unicode") from None
+    if "\\" in path:
+        raise refuse("it contains a backslash")
+    # A colon in the first part would be a drive or a stream on Windows.
+    if path.startswith("/") or ":" in path.split("/", 1)[0]:
+        raise refuse("it is absolute")
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise refuse("it has an empty part, '.' or '..'")
+    return PurePosixPath(path).as_posix()

@@ -1,0 +1,306 @@
+"""The SQL database of a store: connections, transactions, migrations, and errors in our own words.
+
+SQLite (WAL) or PostgreSQL through SQLAlchemy Core. One writing transaction at a time on SQLite (its own lock orders
+writers), any number of readers, each on a snapshot of its own.
+
+Migrations are one numbered forward sequence that both databases share; `meta.format` holds the number reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+
+from tracklog.errors import MissingExtraError, StorageFullError, StoreError, StoreFormatError, StoreUnavailableError
+from tracklog.locks import locked
+
+BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; drainers try again after
+_OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount takes longer
+
+# {pk}: a key that is never used again; {blob}: bytes. BIGINT, DOUBLE PRECISION and TEXT mean the same to both.
+# Migration 1 (0.1): everything.
+_MIGRATIONS: list[list[str]] = [
+    [
+        """CREATE TABLE experiments (
+            pk {pk}, name TEXT NOT NULL UNIQUE, created_ms BIGINT NOT NULL,
+            next_number BIGINT NOT NULL DEFAULT 1)""",
+        # name_key: the name with its numbers padded, so that run-2 sorts before run-10.
+        # status_ms: when the status was set; an older status that arrives late does not replace it.
+        # lost: 1 once live readers were told that the heartbeat is missing.
+        """CREATE TABLE runs (
+            pk {pk}, id TEXT NOT NULL UNIQUE, experiment_pk BIGINT NOT NULL, number BIGINT NOT NULL,
+            name TEXT NOT NULL, name_key TEXT NOT NULL, status TEXT NOT NULL, status_ms BIGINT NOT NULL,
+            start_ms BIGINT NOT NULL, end_ms BIGINT, heartbeat_ms BIGINT NOT NULL, lost INTEGER NOT NULL DEFAULT 0,
+            parent_id TEXT, type TEXT NOT NULL, user_name TEXT NOT NULL, description TEXT NOT NULL,
+            deleted_ms BIGINT, error TEXT, log_lines BIGINT NOT NULL DEFAULT 0,
+            hot_points BIGINT NOT NULL DEFAULT 0, hot_batches BIGINT NOT NULL DEFAULT 0)""",
+        "CREATE INDEX runs_by_experiment ON runs (experiment_pk, start_ms, pk)",
+        "CREATE INDEX runs_by_start ON runs (start_ms, pk)",
+        "CREATE INDEX runs_by_parent ON runs (parent_id)",
+        """CREATE TABLE params (
+            run_pk BIGINT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, number DOUBLE PRECISION,
+            PRIMARY KEY (run_pk, name))""",
+        "CREATE TABLE tags (run_pk BIGINT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run_pk, name))",
+        """CREATE TABLE properties (
+            run_pk BIGINT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run_pk, name))""",
+        "CREATE TABLE info (run_pk BIGINT NOT NULL, topic TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run_pk, topic))",
+        # One row a series and its summary. numbers: points that are numbers, not NaN; total: their sum.
+        # last_number is NULL for NaN, None and text (SQLite cannot store NaN); last_text has the exact value.
+        """CREATE TABLE series (
+            pk {pk}, run_pk BIGINT NOT NULL, experiment_pk BIGINT NOT NULL, name TEXT NOT NULL, col TEXT NOT NULL,
+            is_text INTEGER NOT NULL, kind TEXT NOT NULL, dtype INTEGER NOT NULL, description TEXT NOT NULL,
+            count BIGINT NOT NULL DEFAULT 0, numbers BIGINT NOT NULL DEFAULT 0, total DOUBLE PRECISION NOT NULL DEFAULT 0,
+            min DOUBLE PRECISION, max DOUBLE PRECISION, last_number DOUBLE PRECISION, last_text TEXT NOT NULL DEFAULT '',
+            last_step BIGINT, last_time_ms BIGINT,
+            UNIQUE (run_pk, name, col, is_text))""",
+        "CREATE INDEX series_by_value ON series (experiment_pk, name, col, is_text, last_number, run_pk)",
+        "CREATE TABLE writers (run_pk BIGINT NOT NULL, id TEXT NOT NULL, points BIGINT NOT NULL, events BIGINT NOT NULL,"
+        " PRIMARY KEY (run_pk, id))",
+        "CREATE TABLE hot (pk {pk}, run_pk BIGINT NOT NULL, n BIGINT NOT NULL, data {blob} NOT NULL)",
+        "CREATE INDEX hot_by_run ON hot (run_pk, pk)",
+        """CREATE TABLE chunks (
+            pk {pk}, series_pk BIGINT NOT NULL, n BIGINT NOT NULL, step_min BIGINT NOT NULL, step_max BIGINT NOT NULL,
+            value_min DOUBLE PRECISION, value_max DOUBLE PRECISION, data {blob} NOT NULL)""",
+        "CREATE INDEX chunks_by_series ON chunks (series_pk, pk)",
+        # value is UTF-8 as bytes: PostgreSQL's TEXT cannot hold a NUL character.
+        """CREATE TABLE texts (
+            pk {pk}, series_pk BIGINT NOT NULL, step BIGINT NOT NULL, time_ms BIGINT NOT NULL, value {blob} NOT NULL)""",
+        "CREATE INDEX texts_by_series ON texts (series_pk, pk)",
+        """CREATE TABLE logs (
+            pk {pk}, run_pk BIGINT NOT NULL, first_line BIGINT NOT NULL, n BIGINT NOT NULL, data {blob} NOT NULL)""",
+        "CREATE INDEX logs_by_run ON logs (run_pk, first_line)",
+        """CREATE TABLE artifacts (
+            run_pk BIGINT NOT NULL, path TEXT NOT NULL, size_bytes BIGINT NOT NULL, sha256 TEXT NOT NULL,
+            content_type TEXT NOT NULL, modified_ms BIGINT NOT NULL, PRIMARY KEY (run_pk, path))""",
+        "CREATE INDEX artifacts_by_digest ON artifacts (sha256)",
+        "CREATE TABLE changes (pk {pk}, run_id TEXT NOT NULL, experiment TEXT NOT NULL, what TEXT NOT NULL,"
+        " time_ms BIGINT NOT NULL)",
+    ],
+]
+FORMAT = len(_MIGRATIONS)
+
+_SQL_TYPES = {
+    "sqlite": {"pk": "INTEGER PRIMARY KEY AUTOINCREMENT", "blob": "BLOB"},
+    "postgresql": {"pk": "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "blob": "BYTEA"},
+}
+
+
+class Catalog:
+    """Transactions over the database of one workspace. Safe for threads; a forked child opens its own connections."""
+
+    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+        self.path = folder / "workspace.db"
+        self._folder = folder
+        if database_url is None:
+            # NullPool would pay an open per query; 16 connections serve the server's worker threads.
+            self._engine = create_engine(
+                f"sqlite:///{self.path}",
+                connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "cached_statements": 256},
+                pool_size=4,
+                max_overflow=12,
+            )
+            event.listen(self._engine, "connect", _configure_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            try:
+                self._engine = create_engine(database_url, pool_size=4, max_overflow=12, pool_pre_ping=True)
+            except ModuleNotFoundError as error:
+                raise MissingExtraError("psycopg", "postgres", "A catalog in PostgreSQL") from error
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+        _forget_connections_after_fork(self._engine)
+
+    def open(self) -> None:
+        """Create the tables or bring them to the present format.
+
+        Raises:
+            StoreFormatError: the database is of a newer tracklog or is not a database.
+        """
+        reached = self._reached_format()
+        if reached < FORMAT:
+            try:
+                # Two processes that create the same workspace at once must not see each other's half.
+                with locked(self._folder / "workspace.lock", _OPEN_TIMEOUT_S):
+                    self._migrate(self._reached_format())
+            except TimeoutError as error:
+                raise StoreUnavailableError(f"Cannot open the workspace {self._folder}: {error}") from error
+            except OSError as error:
+                if isinstance(error, StoreError):
+                    raise
+                raise StoreError(f"Cannot create the workspace {self._folder}: {error}.") from error
+        elif reached > FORMAT:
+            raise StoreFormatError(
+                f"The workspace {self._folder} has format {reached}; this tracklog knows formats up to {FORMAT}. "
+                "Nothing was changed. Upgrade with: pip install --upgrade tracklog"
+            )
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection on which all statements see the same snapshot."""
+        with self.translated(), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in one writing transaction; commits at the end, rolls back on any exception."""
+        with self.translated(), self._engine.connect() as connection:
+            # BEGIN IMMEDIATE: a transaction that reads first and writes later could not wait for the lock.
+            connection = connection.execution_options(immediate=True)
+            with connection.begin():
+                yield connection
+
+    def lock(self, connection: Connection, topic: str) -> None:
+        """Keep other transactions that lock the same topic waiting until this one ends. SQLite has one lock anyway."""
+        if not self.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:topic, 0))"), {"topic": topic})
+
+    def shrink(self) -> None:
+        """Give free pages back to the file system."""
+        with self.translated():
+            if self.is_sqlite:
+                with contextlib.closing(self._engine.raw_connection()) as raw:
+                    cursor = raw.cursor()
+                    # The pragma frees one page a step; `execute` steps a statement without columns just once.
+                    cursor.executescript("PRAGMA incremental_vacuum")
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            else:
+                with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                    connection.exec_driver_sql("VACUUM")
+
+    def size_bytes(self) -> int:
+        """Return what the database takes on disk."""
+        if self.is_sqlite:
+            files = (self.path, self.path.with_name(self.path.name + "-wal"))
+            return sum(file.stat().st_size for file in files if file.exists())
+        with self.read() as connection:
+            return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the database, [] if nothing is found."""
+        with self.read() as connection:
+            if not self.is_sqlite:
+                return []
+            rows = connection.exec_driver_sql("PRAGMA quick_check(20)").scalars().all()
+        return [str(row) for row in rows if row != "ok"]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn the database's exceptions into ours."""
+        try:
+            yield
+        except exc.DBAPIError as error:
+            raise self._translate(error) from error
+        except exc.TimeoutError as error:
+            raise StoreUnavailableError(f"All connections to {self._where()} are busy. Try again.") from error
+
+    def _where(self) -> str:
+        return str(self.path) if self.is_sqlite else self._engine.url.render_as_string(hide_password=True)
+
+    def _translate(self, error: exc.DBAPIError) -> StoreError:
+        reason = str(error.orig).strip()
+        where = self._where()
+        if not self.is_sqlite:
+            if isinstance(error, exc.OperationalError) or error.connection_invalidated:
+                return StoreUnavailableError(f"The database {where} did not answer: {reason}. It is tried again.")
+            return StoreError(f"The database {where} refused: {reason}")
+        if "locked" in reason or "busy" in reason:
+            return StoreUnavailableError(f"{where} is locked by another process: {reason}. It is tried again.")
+        if "full" in reason:
+            return StorageFullError(f"No space is left for {where}: {reason}. Free some space; nothing stored is lost.")
+        if "malformed" in reason or "not a database" in reason or "disk image" in reason:
+            return StoreFormatError(
+                f"{where} is damaged or not a tracklog workspace: {reason}. Nothing was changed. "
+                "Restore it from a backup, or move the file away to start an empty workspace."
+            )
+        if "readonly" in reason or "read-only" in reason or "unable to open" in reason:
+            return StoreError(f"Cannot write {where}: {reason}. Check the folder's permissions and that it exists.")
+        return StoreError(f"{where}: {reason}")
+
+    def _reached_format(self) -> int:
+        if self.is_sqlite and not self.path.exists():
+            return 0
+        with self.read() as connection:
+            if self.is_sqlite:
+                known = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'meta'").scalar()
+                foreign = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+            else:
+                known = connection.exec_driver_sql("SELECT to_regclass('meta')").scalar()
+                foreign = 0
+            if known is None:
+                if foreign:
+                    raise StoreFormatError(
+                        f"{self.path} is an SQLite database of another program. Nothing was changed. Choose another folder."
+                    )
+                return 0
+            value = connection.execute(text("SELECT value FROM meta WHERE name = 'format'")).scalar()
+        return int(value or 0)
+
+    def _migrate(self, reached: int) -> None:
+        if self.is_sqlite and reached == 0:
+            # Both must be set before the first table. Without auto_vacuum deleted runs never shrink the file.
+            with self.translated(), contextlib.closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA auto_vacuum = INCREMENTAL")
+                raw.cursor().execute("PRAGMA journal_mode = WAL").fetchall()
+        types = _SQL_TYPES[self._engine.dialect.name]
+        for number, statements in enumerate(_MIGRATIONS[reached:], start=reached + 1):
+            with self.write() as connection:
+                self.lock(connection, "tracklog migration")
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+                done = connection.execute(text("SELECT value FROM meta WHERE name = 'format'")).scalar()
+                if int(done or 0) >= number:
+                    continue
+                for statement in statements:
+                    connection.exec_driver_sql(statement.format(**types))
+                connection.execute(
+                    text(
+                        "INSERT INTO meta (name, value) VALUES ('format', :number) "
+                        "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+                    ),
+                    {"number": str(number)},
+                )
+
+
+def natural_key(name: str) -> str:
+    """Return a text whose order is the one people expect of `name`: numbers by size, letters without case."""
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(12), name).casefold()[:300]
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by `_begin_sqlite`, not by the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = NORMAL")  # safe with WAL; the journal covers the last commit's power loss
+    cursor.execute("PRAGMA temp_store = MEMORY")
+    cursor.execute("PRAGMA mmap_size = 268435456")  # reading chunks without a copy through read()
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if connection.get_execution_options().get("immediate") else "BEGIN DEFERRED"
+    )
+
+
+def _forget_connections_after_fork(engine: Engine) -> None:
+    """A child must never touch its parent's connections: SQLite's locks and a socket's stream are the parent's."""
+    if hasattr(os, "register_at_fork"):
+        reference = weakref.ref(engine)
+
+        def forget() -> None:
+            if (alive := reference()) is not None:
+                alive.dispose(close=False)
+
+        os.register_at_fork(after_in_child=forget)

@@ -1,0 +1,219 @@
+"""`application/vnd.tracklog.columns`: metric columns on the wire between a server and its readers.
+
+    u32 n · n bytes of JSON header · columns
+
+Everything is little-endian. The header is UTF-8, padded with blanks so that the columns begin at a multiple of 8; each
+column begins at a multiple of 8 after that, where the header says (`dtype`, `offset` from the first column, `length` in
+elements). A reader can hand the bytes to a typed array without copying.
+
+Values that JSON cannot say travel exactly: in `values` of a text or mixed series NaN and ±inf are
+`{"float": "nan" | "inf" | "-inf"}`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from tracklog.errors import ServerError
+from tracklog.records import MetricKind
+from tracklog.storage import Array, MetricColumns, SeriesBuckets
+
+MEDIA_TYPE = "application/vnd.tracklog.columns"
+
+_LENGTH = struct.Struct("<I")
+_ALIGNMENT = 8  # what Float64Array and BigInt64Array of a browser ask for
+_DTYPES = {"f8": "<f8", "i8": "<i8", "u4": "<u4", "u1": "|u1"}
+_BUCKET_COLUMNS = ("x", "x_last", "first", "last", "min", "max")
+_EXACT_COLUMNS = ("x", "last")  # the other columns of a bucket with one point follow from these
+_MAX_U4 = 2**32 - 1
+
+_H = TypeVar("_H", bound=msgspec.Struct)
+
+
+class _Column(msgspec.Struct, frozen=True):
+    dtype: str
+    offset: int
+    length: int
+
+
+class _Series(msgspec.Struct, frozen=True):
+    run_id: str
+    name: str
+    column: str
+    kind: MetricKind
+    count: int
+    in_range: int
+    exact: bool
+    columns: dict[str, _Column]
+
+
+class _SeriesHeader(msgspec.Struct, frozen=True):
+    series: list[_Series]
+
+
+class _ColumnsHeader(msgspec.Struct, frozen=True, omit_defaults=True):
+    run_id: str
+    name: str
+    column: str
+    kind: MetricKind
+    dtype: str  # "f8", "i8", "b1", or "mixed": then `values` is here
+    columns: dict[str, _Column]
+    values: list[Any] | None = None
+
+
+def encode_series(series: list[SeriesBuckets]) -> bytes:
+    """Return the frame that answers a series query."""
+    body = _Body()
+    described = []
+    for one in series:
+        columns = {name: body.add(getattr(one, name), "f8") for name in (_EXACT_COLUMNS if one.exact else _BUCKET_COLUMNS)}
+        if not one.exact:
+            columns["n"] = body.add(np.minimum(one.n, _MAX_U4), "u4")  # beyond it "many" is all a chart needs
+        described.append(
+            _Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns)
+        )
+    return body.frame(_SeriesHeader(described))
+
+
+def decode_series(data: bytes) -> list[SeriesBuckets]:
+    """Return what `encode_series` was given.
+
+    Raises:
+        ServerError: the bytes are no such frame.
+    """
+    header, start = _header(data, _SeriesHeader)
+    result = []
+    for one in header.series:
+        wanted = _EXACT_COLUMNS if one.exact else _BUCKET_COLUMNS
+        arrays = {name: _array(data, start, one.columns, name).astype(np.float64) for name in wanted}
+        if one.exact:
+            last = arrays["last"]
+            arrays |= {"x_last": arrays["x"], "first": last, "min": last, "max": last}
+            n = np.ones(len(last), np.int64)
+        else:
+            n = _array(data, start, one.columns, "n").astype(np.int64)
+        result.append(
+            SeriesBuckets(
+                run_id=one.run_id,
+                name=one.name,
+                column=one.column,
+                kind=one.kind,
+                count=one.count,
+                in_range=one.in_range,
+                exact=one.exact,
+                n=n,
+                **arrays,
+            )
+        )
+    return result
+
+
+def encode_columns(points: MetricColumns) -> bytes:
+    """Return the frame with every point of one series."""
+    body = _Body()
+    columns = {
+        "steps": body.add(points.steps, "i8"),
+        "times_ms": body.add(points.times_ms, "i8"),
+        "dtypes": body.add(points.dtypes, "u1"),
+    }
+    dtype = {"f": "f8", "i": "i8", "b": "b1"}.get(points.values.dtype.kind, "mixed")
+    values: list[Any] | None = None
+    if dtype == "mixed":
+        values = [_to_json(value) for value in points.values.tolist()]
+    else:
+        columns["values"] = body.add(points.values, "u1" if dtype == "b1" else dtype)
+    return body.frame(_ColumnsHeader(points.run_id, points.name, points.column, points.kind, dtype, columns, values))
+
+
+def decode_columns(data: bytes) -> MetricColumns:
+    """Return what `encode_columns` was given.
+
+    Raises:
+        ServerError: the bytes are no such frame.
+    """
+    header, start = _header(data, _ColumnsHeader)
+    values: Array
+    if header.values is None:
+        values = _array(data, start, header.columns, "values")
+        values = values.astype({"f8": np.float64, "i8": np.int64}.get(header.dtype, np.bool_))
+    else:
+        values = np.empty(len(header.values), object)
+        values[:] = [_from_json(value) for value in header.values]
+    return MetricColumns(
+        run_id=header.run_id,
+        name=header.name,
+        column=header.column,
+        kind=header.kind,
+        steps=_array(data, start, header.columns, "steps").astype(np.int64),
+        times_ms=_array(data, start, header.columns, "times_ms").astype(np.int64),
+        values=values,
+        dtypes=_array(data, start, header.columns, "dtypes").astype(np.uint8),
+    )
+
+
+class _Body:
+    """Columns one after the other, each aligned."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, values: Array, dtype: str) -> _Column:
+        part = np.ascontiguousarray(values, _DTYPES[dtype]).tobytes()
+        column = _Column(dtype, self._size, len(values))
+        part += b"\0" * (-len(part) % _ALIGNMENT)
+        self._parts.append(part)
+        self._size += len(part)
+        return column
+
+    def frame(self, header: msgspec.Struct) -> bytes:
+        text = msgspec.json.encode(header)
+        text += b" " * (-(_LENGTH.size + len(text)) % _ALIGNMENT)
+        return b"".join([_LENGTH.pack(len(text)), text, *self._parts])
+
+
+def _header(data: bytes, type: type[_H]) -> tuple[_H, int]:
+    """Return the decoded header and where the columns begin."""
+    try:
+        (length,) = _LENGTH.unpack_from(data)
+        start = _LENGTH.size + length
+        return msgspec.json.decode(data[_LENGTH.size : start], type=type), start
+    except (struct.error, msgspec.DecodeError) as error:
+        raise _damaged(str(error)) from error
+
+
+def _array(data: bytes, start: int, columns: dict[str, _Column], name: str) -> Array:
+    try:
+        column = columns[name]
+        return np.frombuffer(data, _DTYPES[column.dtype], column.length, start + column.offset)
+    except KeyError as error:
+        raise _damaged(f"{error} is missing or unknown in column `{name}`") from error
+    except ValueError as error:
+        # An empty column at the very end is no error, though numpy takes it for one.
+        if columns[name].length == 0:
+            return np.empty(0, _DTYPES[columns[name].dtype])
+        raise _damaged(f"column `{name}`: {error}") from error
+
+
+def _damaged(reason: str) -> ServerError:
+    return ServerError(
+        f"Cannot read the metric columns of {MEDIA_TYPE}: {reason}. Expected a whole frame. "
+        "Check that server and client have the same version of tracklog, and that no proxy changes answers."
+    )
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return float(value["float"])
+    return value

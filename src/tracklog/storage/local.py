@@ -1,0 +1,1382 @@
+"""The store in a folder: catalog and points in one SQL database, artifacts as blobs beside it.
+
+    <workspace>/workspace.db   catalog, hot points, chunks, log lines (SQLite; or a PostgreSQL database elsewhere)
+    <workspace>/artifacts/     blobs by digest
+    <workspace>/journals/      journals of runs that this machine writes, until the store has them
+
+Many processes may use one workspace at once. `apply` commits the effects of a batch together with the writer's watermark,
+so a batch counts once however often it is sent. Points of a batch rest as one hot row until enough have gathered to be
+compacted into chunks; reading sees both, in the order logged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import mimetypes
+import threading
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+from sqlalchemy import BigInteger, Connection, Double, Text, bindparam, text
+
+from tracklog.errors import (
+    InvalidValueError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+    WriterGapError,
+    shown,
+)
+from tracklog.records import (
+    HEARTBEAT_LOST_MS,
+    MAX_RUN_ID_CHARS,
+    POINT_FIELDS,
+    POINT_SIZE,
+    VOID_KEY,
+    ArtifactStored,
+    Batch,
+    DType,
+    ErrorInfo,
+    InfoSet,
+    LogLine,
+    LogLines,
+    MetricKey,
+    MetricKind,
+    ParamsSet,
+    ParamValue,
+    PropertiesSet,
+    RunEdited,
+    RunStarted,
+    RunStatus,
+    StatusChanged,
+    TagsSet,
+    TextPoint,
+    Watermark,
+)
+from tracklog.storage import (
+    ArtifactInfo,
+    Change,
+    ExperimentInfo,
+    GcReport,
+    LogPage,
+    MetricColumns,
+    MetricSummary,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    SeriesBuckets,
+    SeriesQuery,
+    TablePage,
+    validate_artifact_path,
+)
+from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
+from tracklog.storage.catalog import Catalog, natural_key
+from tracklog.storage.drain import recover
+from tracklog.storage.points import (
+    CHUNK_POINTS,
+    HOT,
+    Points,
+    as_numbers,
+    concatenate,
+    decode_chunk,
+    encode_chunk,
+    hot_points,
+    read_hot,
+)
+from tracklog.storage.query import LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query
+
+_log = logging.getLogger(__name__)
+
+Array = np.ndarray[Any, Any]
+
+_POINT = np.dtype([(name, "<i8" if kind == "V8" else kind) for name, kind in POINT_FIELDS])
+
+# Compact when a run has this many hot points: a chart then decodes at most 2 MB of hot rows.
+_COMPACT_POINTS = 65_536
+# … or this many hot rows, so that a run that logs slowly does not make charts walk through thousands of rows.
+_COMPACT_BATCHES = 256
+_KEPT_CHANGES = 100_000  # live readers that were away for longer start afresh
+_SHOWN_TEXT_CHARS = 1000
+_STALE_STAGING_S = 24 * 3600  # an upload may be slow, not that slow
+_MAX_TABLE_ROWS = 10_000
+
+_SUMMARY_COLUMNS = (
+    "name, col, kind, dtype, is_text, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, "
+    "description"
+)
+_RUN_COLUMNS = f"""r.pk, r.id, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms, r.end_ms,
+    r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.error,
+    (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
+
+# The values of a run's last point win by (step, time); equal ones by order of logging.
+_UPDATE_SERIES = text(
+    """UPDATE series SET
+        count = count + :count, numbers = numbers + :numbers, total = total + :total,
+        min = CASE WHEN :min IS NULL THEN min WHEN min IS NULL OR :min < min THEN :min ELSE min END,
+        max = CASE WHEN :max IS NULL THEN max WHEN max IS NULL OR :max > max THEN :max ELSE max END,
+        dtype = CASE WHEN {newer} THEN :dtype ELSE dtype END,
+        last_number = CASE WHEN {newer} THEN :last_number ELSE last_number END,
+        last_text = CASE WHEN {newer} THEN :last_text ELSE last_text END,
+        last_step = CASE WHEN {newer} THEN :last_step ELSE last_step END,
+        last_time_ms = CASE WHEN {newer} THEN :last_time_ms ELSE last_time_ms END
+    WHERE pk = :pk""".replace(
+        "{newer}",
+        "last_step IS NULL OR :last_step > last_step OR (:last_step = last_step AND :last_time_ms >= last_time_ms)",
+    )
+).bindparams(
+    # PostgreSQL must be told the type of a parameter that may be NULL.
+    *(bindparam(name, type_=Double) for name in ("total", "min", "max", "last_number")),
+    *(bindparam(name, type_=BigInteger) for name in ("last_step", "last_time_ms")),
+)
+
+
+class _Run:
+    """What `apply` must know of the run it writes to."""
+
+    __slots__ = ("error", "experiment", "experiment_pk", "hot_batches", "hot_points", "id", "pk", "status", "status_ms", "what")
+
+    def __init__(self, row: Any, run_id: str) -> None:
+        self.id = run_id
+        self.pk: int = row.pk
+        self.experiment_pk: int = row.experiment_pk
+        self.experiment: str = row.experiment
+        self.hot_points: int = row.hot_points
+        self.hot_batches: int = row.hot_batches
+        self.what: set[str] = set()  # what to tell live readers
+
+
+class LocalStore:
+    """`Store` over a folder. See the module's text for files and guarantees."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        create: bool = True,
+        database_url: str | None = None,
+        clock_ms: Callable[[], int] | None = None,
+    ) -> None:
+        """Open a workspace, creating it unless `create` is false.
+
+        Args:
+            path: the workspace's folder.
+            database_url: SQLAlchemy address of a PostgreSQL database that replaces `workspace.db`.
+            clock_ms: the store's clock, ms UTC; it decides whether a heartbeat is lost.
+
+        Raises:
+            NotFoundError: `create` is false and there is none.
+            StoreFormatError: of a newer tracklog, or damaged.
+            StoreError: the folder cannot be written.
+        """
+        self.path = Path(path).expanduser().absolute()
+        self.uri = str(self.path)
+        self.journals = self.path / "journals"
+        self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
+        database = self.path / "workspace.db"
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidValueError(
+                f"Cannot use {self.path} as a workspace: it is a file. Expected a folder.", parameter="path", given=str(path)
+            )
+        if not create and database_url is None and not database.exists():
+            raise NotFoundError(
+                f"There is no workspace in {self.path}. Log a run first (tracklog.start_run()), or name another folder.",
+                what="workspace",
+                given=str(path),
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            ignore = self.path / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")  # a workspace inside a repository is data, not source
+        except OSError as error:
+            if not database.exists():
+                raise StoreError(f"Cannot create the workspace {self.path}: {error}.") from error
+        self._catalog = Catalog(self.path, database_url)
+        self._catalog.open()
+        self._blobs = BlobFolder(self.path / "artifacts")
+        self._series_pks: dict[int, dict[tuple[str, str, bool], int]] = {}
+        self._compacting = threading.Lock()
+
+    # ------------------------------------------------------------------ writing
+
+    def apply(self, batch: Batch) -> Watermark:
+        """See `Store.apply`."""
+        now = self._clock_ms()
+        _check_batch(batch)
+        with self._catalog.write() as connection:
+            self._catalog.lock(connection, f"run {batch.run_id}")
+            row = self._run_row(connection, batch.run_id)
+            stored = self._writer(connection, row.pk, batch.writer_id) if row is not None else Watermark()
+            skip_points, skip_events = stored.points - batch.points_start, stored.events - batch.events_start
+            if skip_points < 0 or skip_events < 0:
+                raise WriterGapError(
+                    f"A batch of writer {batch.writer_id} of run {batch.run_id} starts at point {batch.points_start}, event "
+                    f"{batch.events_start}; expected at most {stored.points}, {stored.events}. Send again from there.",
+                    expected=(stored.points, stored.events),
+                )
+            events = batch.events[skip_events:]
+            points = np.frombuffer(batch.points, _POINT)[skip_points:]
+            created = row is None
+            if row is None:
+                row = self._create_run(connection, batch, events, now)
+            run = _Run(row, batch.run_id)
+            if created:
+                run.what.add("run")
+            reached = Watermark(
+                max(stored.points, batch.points_start + len(batch.points) // POINT_SIZE),
+                max(stored.events, batch.events_start + len(batch.events)),
+            )
+            if batch.live:
+                connection.execute(
+                    text("UPDATE runs SET heartbeat_ms = :now, lost = 0 WHERE pk = :pk"), {"now": now, "pk": run.pk}
+                )
+            if len(points):
+                self._add_points(connection, run, batch.keys, points)
+            if events:
+                self._add_events(connection, run, batch.keys, events, now)
+            if reached != stored:
+                connection.execute(
+                    text(
+                        "INSERT INTO writers (run_pk, id, points, events) VALUES (:run, :id, :points, :events) "
+                        "ON CONFLICT (run_pk, id) DO UPDATE SET points = excluded.points, events = excluded.events"
+                    ),
+                    {"run": run.pk, "id": batch.writer_id, "points": reached.points, "events": reached.events},
+                )
+            if run.what:
+                self._tell(connection, run.id, run.experiment, run.what, now)
+        if run.hot_points >= _COMPACT_POINTS or run.hot_batches >= _COMPACT_BATCHES:
+            self._compact(run.pk)
+        return reached
+
+    def watermark(self, run_id: str, writer_id: str) -> Watermark:
+        """See `Store.watermark`."""
+        with self._catalog.read() as connection:
+            row = self._run_row(connection, run_id)
+            return Watermark() if row is None else self._writer(connection, row.pk, writer_id)
+
+    def _run_row(self, connection: Connection, run_id: str) -> Any:
+        return connection.execute(
+            text(
+                "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms "
+                "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.id = :id"
+            ),
+            {"id": run_id},
+        ).one_or_none()
+
+    def _known_run(self, connection: Connection, run_id: str) -> Any:
+        row = self._run_row(connection, run_id)
+        if row is None:
+            raise _no_run(run_id)
+        return row
+
+    def _writer(self, connection: Connection, run_pk: int, writer_id: str) -> Watermark:
+        row = connection.execute(
+            text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id"), {"run": run_pk, "id": writer_id}
+        ).one_or_none()
+        return Watermark() if row is None else Watermark(row.points, row.events)
+
+    def _create_run(self, connection: Connection, batch: Batch, events: list[Any], now: int) -> Any:
+        started = next((event for event in events if isinstance(event, RunStarted)), None)
+        if started is None:
+            raise _no_run(batch.run_id)
+        connection.execute(
+            text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING"),
+            {"name": started.experiment, "now": now},
+        )
+        # Taking the number locks the experiment's row, so two new runs never get the same.
+        experiment_pk, number = connection.execute(
+            text(
+                "UPDATE experiments SET next_number = next_number + 1 WHERE name = :name RETURNING pk, next_number - 1"
+            ),
+            {"name": started.experiment},
+        ).one()
+        name = _plain(started.name) or f"run-{number}"
+        connection.execute(
+            text(
+                "INSERT INTO runs (id, experiment_pk, number, name, name_key, status, status_ms, start_ms, heartbeat_ms,"
+                " parent_id, type, user_name, description) VALUES (:id, :experiment, :number, :name, :key, :status, :start,"
+                " :start, :now, :parent, :type, :user, :description)"
+            ),
+            {
+                "id": batch.run_id,
+                "experiment": experiment_pk,
+                "number": number,
+                "name": name,
+                "key": natural_key(name),
+                "status": RunStatus.NOT_STARTED.value,
+                "start": started.start_ms,
+                "now": now,
+                "parent": started.parent_id,
+                "type": _plain(started.type),
+                "user": _plain(started.user),
+                "description": _plain(started.description),
+            },
+        )
+        return self._run_row(connection, batch.run_id)
+
+    def _series(self, connection: Connection, run: _Run, keys: list[MetricKey]) -> list[int]:
+        """Return the series of each key, creating those that are new."""
+        known = self._series_pks.get(run.pk)
+        if known is None:
+            if len(self._series_pks) > 1000:  # a server sees many runs come and go
+                self._series_pks.clear()
+            known = self._series_pks[run.pk] = {}
+        pks = []
+        for key in keys:
+            is_text = key.dtype is DType.TEXT
+            address = (key.name, key.column, is_text)
+            pk = known.get(address)
+            if pk is None:
+                # DO UPDATE rather than DO NOTHING: only then RETURNING gives the row that is there already.
+                pk = int(
+                    connection.execute(
+                        text(
+                            "INSERT INTO series (run_pk, experiment_pk, name, col, is_text, kind, dtype, description)"
+                            " VALUES (:run, :experiment, :name, :col, :is_text, :kind, :dtype, :description)"
+                            " ON CONFLICT (run_pk, name, col, is_text) DO UPDATE SET name = excluded.name RETURNING pk"
+                        ),
+                        {
+                            "run": run.pk,
+                            "experiment": run.experiment_pk,
+                            "name": key.name,
+                            "col": key.column,
+                            "is_text": int(is_text),
+                            "kind": key.kind.value,
+                            "dtype": key.dtype.value,
+                            "description": _plain(key.description),
+                        },
+                    ).scalar_one()
+                )
+                # Remembered though the transaction may roll back: then the row is missing and the update below counts 0.
+                known[address] = pk
+            pks.append(pk)
+        return pks
+
+    def _update_series(self, connection: Connection, run: _Run, updates: list[dict[str, Any]]) -> None:
+        updated = 0
+        for update in updates:
+            updated += connection.execute(_UPDATE_SERIES, update).rowcount
+        if updated != len(updates):
+            # A rolled-back transaction or a deletion elsewhere made the remembered series wrong. The batch is sent again.
+            self._series_pks.pop(run.pk, None)
+            raise _stale_series(run.id)
+
+    def _add_points(self, connection: Connection, run: _Run, keys: list[MetricKey], points: Array) -> None:
+        points = points[(points["key"] != VOID_KEY) & (points["marker"] != 0)]
+        if not len(points):
+            return
+        by_key = {key.key: key for key in keys}
+        used = np.unique(points["key"])
+        missing = [int(key) for key in used if int(key) not in by_key or by_key[int(key)].dtype is DType.TEXT]
+        if missing:
+            raise InvalidValueError(
+                f"A batch of run {run.id} has points of the keys {missing[:10]}, which it does not define as numbers. "
+                "Expected every key in `keys`.",
+                parameter="keys",
+                given=missing[:10],
+            )
+        definitions = [by_key[int(key)] for key in used]
+        pks = np.array(self._series(connection, run, definitions), np.int64)
+        dtypes = np.array([definition.dtype.value for definition in definitions], np.uint8)
+        slot = np.searchsorted(used, points["key"])
+        hot = np.empty(len(points), HOT)
+        hot["series"] = pks[slot]
+        hot["step"] = points["step"]
+        hot["time_ms"] = points["time_ms"]
+        hot["bits"] = points["value"]
+        hot["dtype"] = dtypes[slot]
+        self._update_series(connection, run, _summaries(hot))
+        connection.execute(
+            text("INSERT INTO hot (run_pk, n, data) VALUES (:run, :n, :data)"),
+            {"run": run.pk, "n": len(hot), "data": hot.tobytes()},
+        )
+        connection.execute(
+            text("UPDATE runs SET hot_points = hot_points + :n, hot_batches = hot_batches + 1 WHERE pk = :pk"),
+            {"n": len(hot), "pk": run.pk},
+        )
+        run.hot_points += len(hot)
+        run.hot_batches += 1
+        run.what.add("points")
+
+    def _add_events(
+        self, connection: Connection, run: _Run, keys: list[MetricKey], events: list[Any], now: int
+    ) -> None:
+        texts: list[TextPoint] = []
+        lines: list[LogLine] = []
+        for event in events:
+            if isinstance(event, TextPoint):
+                texts.append(event)
+            elif isinstance(event, LogLines):
+                lines.extend(event.lines)
+            elif isinstance(event, StatusChanged):
+                self._set_status(connection, run, event)
+            elif isinstance(event, ParamsSet):
+                self._set_params(connection, run, event)
+            elif isinstance(event, TagsSet):
+                self._set_tags(connection, run, event)
+            elif isinstance(event, PropertiesSet):
+                _upsert(connection, "properties", run.pk, event.values, replace=False)
+                run.what.add("run")
+            elif isinstance(event, InfoSet):
+                for topic, value in event.values.items():
+                    _upsert(connection, "info", run.pk, {topic: _json(value)}, replace=True, name="topic")
+                run.what.add("info")
+            elif isinstance(event, RunEdited):
+                self._edit(connection, run, event, now)
+            elif isinstance(event, ArtifactStored):
+                run.what.add("artifacts")
+        if texts:
+            self._add_texts(connection, run, keys, texts)
+        if lines:
+            self._add_lines(connection, run, lines)
+
+    def _add_texts(self, connection: Connection, run: _Run, keys: list[MetricKey], texts: list[TextPoint]) -> None:
+        by_key = {key.key: key for key in keys if key.dtype is DType.TEXT}
+        missing = sorted({point.key for point in texts} - set(by_key))
+        if missing:
+            raise InvalidValueError(
+                f"A batch of run {run.id} has text points of the keys {missing[:10]}, which it does not define as text.",
+                parameter="keys",
+                given=missing[:10],
+            )
+        used = [by_key[key] for key in sorted({point.key for point in texts})]
+        pk_by_key = dict(zip((key.key for key in used), self._series(connection, run, used)))
+        updates: dict[int, dict[str, Any]] = {}
+        rows = []
+        for point in texts:
+            pk = pk_by_key[point.key]
+            rows.append({"pk": pk, "step": point.step, "time": point.time_ms, "value": point.value.encode()})
+            update = updates.setdefault(pk, {**_NO_NUMBERS, "pk": pk, "dtype": DType.TEXT.value})
+            update["count"] += 1
+            if update["last_step"] is None or (point.step, point.time_ms) >= (update["last_step"], update["last_time_ms"]):
+                update["last_step"], update["last_time_ms"] = point.step, point.time_ms
+                update["last_text"] = _plain(point.value[:_SHOWN_TEXT_CHARS])
+        self._update_series(connection, run, list(updates.values()))
+        connection.execute(
+            text("INSERT INTO texts (series_pk, step, time_ms, value) VALUES (:pk, :step, :time, :value)"), rows
+        )
+        run.what.add("points")
+
+    def _add_lines(self, connection: Connection, run: _Run, lines: list[LogLine]) -> None:
+        first = connection.execute(
+            text("UPDATE runs SET log_lines = log_lines + :n WHERE pk = :pk RETURNING log_lines - :n"),
+            {"n": len(lines), "pk": run.pk},
+        ).scalar_one()
+        connection.execute(
+            text("INSERT INTO logs (run_pk, first_line, n, data) VALUES (:run, :first, :n, :data)"),
+            {"run": run.pk, "first": first, "n": len(lines), "data": zlib.compress(msgspec.msgpack.encode(lines), 6)},
+        )
+        run.what.add("log")
+
+    def _set_status(self, connection: Connection, run: _Run, event: StatusChanged) -> None:
+        changed = connection.execute(
+            text(
+                "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
+                " error = CASE WHEN :keep_error = 1 THEN error ELSE :error END WHERE pk = :pk AND status_ms <= :time"
+            ).bindparams(
+                bindparam("end", type_=BigInteger),
+                bindparam("error", type_=Text),
+            ),
+            {
+                "pk": run.pk,
+                "status": event.status.value,
+                "time": event.time_ms,
+                "end": event.time_ms if event.status.is_final() else None,
+                "keep_error": int(event.error is None and event.status is RunStatus.FAILED),
+                "error": None if event.error is None else _json(event.error),
+            },
+        ).rowcount
+        if changed:
+            run.what.add("status")
+
+    def _set_params(self, connection: Connection, run: _Run, event: ParamsSet) -> None:
+        for name, value in event.values.items():
+            kind, shown_value, number = _param_row(value)
+            connection.execute(
+                text(
+                    "INSERT INTO params (run_pk, name, kind, value, number) VALUES (:run, :name, :kind, :value, :number)"
+                    " ON CONFLICT (run_pk, name) DO NOTHING"
+                ).bindparams(bindparam("number", type_=Double)),
+                {"run": run.pk, "name": _plain(name), "kind": kind, "value": shown_value, "number": number},
+            )
+        run.what.add("params")
+
+    def _set_tags(self, connection: Connection, run: _Run, event: TagsSet) -> None:
+        _upsert(
+            connection, "tags", run.pk, {name: value for name, value in event.values.items() if value is not None}, replace=True
+        )
+        for name, value in event.values.items():
+            if value is None:
+                connection.execute(
+                    text("DELETE FROM tags WHERE run_pk = :run AND name = :name"), {"run": run.pk, "name": _plain(name)}
+                )
+        run.what.add("tags")
+
+    def _edit(self, connection: Connection, run: _Run, event: RunEdited, now: int) -> None:
+        changes: dict[str, Any] = {}
+        if event.name is not None:
+            changes["name"] = _plain(event.name)
+            changes["name_key"] = natural_key(changes["name"])
+        if event.description is not None:
+            changes["description"] = _plain(event.description)
+        if event.deleted is not None:
+            changes["deleted_ms"] = now if event.deleted else None
+            run.what.add("deleted")
+        if changes:
+            assignments = ", ".join(f"{column} = :{column}" for column in changes)
+            statement = text(f"UPDATE runs SET {assignments} WHERE pk = :pk")  # noqa: S608  # column names are ours
+            if "deleted_ms" in changes:
+                statement = statement.bindparams(bindparam("deleted_ms", type_=BigInteger))
+            connection.execute(statement, {**changes, "pk": run.pk})
+            run.what.add("run")
+
+    def _tell(self, connection: Connection, run_id: str, experiment: str, what: set[str], now: int) -> None:
+        # Ids must become visible in ascending order, or a reader that saw 5 would never see a 4 committed later.
+        self._catalog.lock(connection, "changes")
+        connection.execute(
+            text("INSERT INTO changes (run_id, experiment, what, time_ms) VALUES (:run, :experiment, :what, :now)"),
+            {"run": run_id, "experiment": experiment, "what": json.dumps(sorted(what)), "now": now},
+        )
+
+    # --------------------------------------------------------------- compaction
+
+    def _compact(self, run_pk: int) -> None:
+        """Move a run's hot points into chunks. Another process may do the same: the second finds nothing to do."""
+        with self._compacting, self._catalog.write() as connection:
+            self._catalog.lock(connection, f"compact {run_pk}")
+            rows = connection.execute(
+                text("SELECT pk, data FROM hot WHERE run_pk = :run ORDER BY pk"), {"run": run_pk}
+            ).all()
+            if not rows:
+                return
+            hot = np.concatenate([read_hot(row.data) for row in rows])
+            for series_pk, points in _by_series(hot):
+                tail = connection.execute(
+                    text("SELECT pk, n, data FROM chunks WHERE series_pk = :series ORDER BY pk DESC LIMIT 1"),
+                    {"series": series_pk},
+                ).one_or_none()
+                if tail is not None and tail.n < CHUNK_POINTS:
+                    points = concatenate([decode_chunk(tail.data), points])
+                    connection.execute(text("DELETE FROM chunks WHERE pk = :pk"), {"pk": tail.pk})
+                connection.execute(
+                    text(
+                        "INSERT INTO chunks (series_pk, n, step_min, step_max, value_min, value_max, data)"
+                        " VALUES (:series, :n, :step_min, :step_max, :value_min, :value_max, :data)"
+                    ).bindparams(
+                        bindparam("value_min", type_=Double),
+                        bindparam("value_max", type_=Double),
+                    ),
+                    [
+                        _chunk_row(series_pk, points.slice(start, start + CHUNK_POINTS))
+                        for start in range(0, len(points), CHUNK_POINTS)
+                    ],
+                )
+            last = rows[-1].pk
+            connection.execute(text("DELETE FROM hot WHERE run_pk = :run AND pk <= :last"), {"run": run_pk, "last": last})
+            connection.execute(
+                text("UPDATE runs SET hot_points = hot_points - :n, hot_batches = hot_batches - :batches WHERE pk = :pk"),
+                {"n": len(hot), "batches": len(rows), "pk": run_pk},
+            )
+
+    def maintain(self) -> int:
+        """Do what has become due: take in journals of processes that died, compact runs that ended, tell readers of lost
+        heartbeats, forget old changes. Return how many journals were taken in.
+
+        Cheap when nothing is due. Servers call it every few seconds, `gc` calls it first.
+        """
+        recovered = recover(self.journals, self)
+        now = self._clock_ms()
+        with self._catalog.read() as connection:
+            due = connection.execute(
+                text(
+                    "SELECT pk FROM runs WHERE hot_batches > 1 AND (end_ms IS NOT NULL OR heartbeat_ms < :quiet_since) LIMIT 200"
+                ),
+                {"quiet_since": now - HEARTBEAT_LOST_MS},
+            ).scalars().all()
+            lost = connection.execute(
+                text(f"SELECT count(*) FROM runs WHERE {LOST_SQL}"), {"alive_since": now - HEARTBEAT_LOST_MS}
+            ).scalar_one()
+            newest = connection.execute(text("SELECT max(pk) FROM changes")).scalar() or 0
+            oldest = connection.execute(text("SELECT min(pk) FROM changes")).scalar() or 0
+        for run_pk in due:
+            self._compact(run_pk)
+        if lost:
+            with self._catalog.write() as connection:
+                rows = connection.execute(
+                    text(f"UPDATE runs SET lost = 1 WHERE {LOST_SQL} RETURNING id, experiment_pk"),
+                    {"alive_since": now - HEARTBEAT_LOST_MS},
+                ).all()
+                for row in rows:
+                    name = connection.execute(
+                        text("SELECT name FROM experiments WHERE pk = :pk"), {"pk": row.experiment_pk}
+                    ).scalar_one()
+                    self._tell(connection, row.id, name, {"status"}, now)
+        if newest - oldest > 2 * _KEPT_CHANGES:
+            with self._catalog.write() as connection:
+                connection.execute(text("DELETE FROM changes WHERE pk < :pk"), {"pk": newest - _KEPT_CHANGES})
+        return len(recovered)
+
+    # ------------------------------------------------------------------ reading
+
+    def experiments(self) -> list[ExperimentInfo]:
+        """See `Store.experiments`."""
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT e.name, e.created_ms, count(r.pk) AS runs, COALESCE(max(r.start_ms), 0) AS last_start,"
+                    " COALESCE(sum(CASE WHEN r.end_ms IS NULL AND r.pk IS NOT NULL THEN 1 ELSE 0 END), 0) AS active"
+                    " FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL"
+                    " GROUP BY e.pk, e.name, e.created_ms ORDER BY last_start DESC, e.pk DESC"
+                )
+            ).all()
+        return [
+            ExperimentInfo(
+                name=row.name, runs=row.runs, active=int(row.active), created_ms=row.created_ms, last_start_ms=row.last_start
+            )
+            for row in rows
+        ]
+
+    def search_runs(self, query: RunQuery) -> RunPage:
+        """See `Store.search_runs`."""
+        search = RunSearch(query, self._clock_ms())
+        lists = [bindparam(name, expanding=True) for name in search.expanding]
+        with self._catalog.read() as connection:
+            count = text(search.count).bindparams(*lists)
+            wanted = {name: search.parameters[name] for name in count.compile().params if name in search.parameters}
+            total = int(connection.execute(count, wanted).scalar_one())
+            rows = connection.execute(text(search.page).bindparams(*lists), search.parameters).all()
+            shown_rows = rows[: search.limit]
+            runs = self._runs(connection, [row.pk for row in shown_rows])
+        token = search.token(shown_rows[-1]) if len(rows) > search.limit else None
+        return RunPage(runs=runs, total=total, next_page_token=token)
+
+    def get_run(self, run_id: str) -> RunInfo:
+        """See `Store.get_run`."""
+        with self._catalog.read() as connection:
+            pk = self._known_run(connection, run_id).pk
+            (run,) = self._runs(connection, [pk])
+            rows = connection.execute(text("SELECT topic, value FROM info WHERE run_pk = :run"), {"run": pk}).all()
+        return msgspec.structs.replace(run, info={row.topic: json.loads(row.value) for row in rows})
+
+    def _runs(self, connection: Connection, pks: list[int]) -> list[RunInfo]:
+        """Return runs in the order of their keys, in a fixed number of statements."""
+        if not pks:
+            return []
+
+        def rows_by_run(sql: str) -> dict[int, list[Any]]:
+            found: dict[int, list[Any]] = defaultdict(list)
+            statement = text(sql).bindparams(bindparam("pks", expanding=True))
+            for row in connection.execute(statement, {"pks": pks}):
+                found[row.run_pk].append(row)
+            return found
+
+        params = rows_by_run("SELECT run_pk, name, kind, value FROM params WHERE run_pk IN :pks ORDER BY name")
+        tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks ORDER BY name")
+        properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks ORDER BY name")
+        series = rows_by_run(
+            f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0 ORDER BY pk"  # noqa: S608
+        )
+        statement = text(
+            f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"  # noqa: S608
+        ).bindparams(bindparam("pks", expanding=True))
+        rows = connection.execute(statement, {"pks": pks, "alive_since": self._clock_ms() - HEARTBEAT_LOST_MS})
+        by_pk = {
+            row.pk: RunInfo(
+                id=row.id,
+                experiment=row.experiment,
+                number=row.number,
+                name=row.name,
+                status=RunStatus(row.status),
+                start_ms=row.start_ms,
+                end_ms=row.end_ms,
+                heartbeat_ms=row.heartbeat_ms,
+                parent_id=row.parent_id,
+                type=row.type,
+                user=row.user_name,
+                description=row.description,
+                deleted=row.deleted_ms is not None,
+                error=None if row.error is None else msgspec.json.decode(row.error, type=ErrorInfo),
+                params={param.name: _param_value(param.kind, param.value) for param in params[row.pk]},
+                tags={tag.name: tag.value for tag in tags[row.pk]},
+                properties={item.name: item.value for item in properties[row.pk]},
+                metrics=[_summary(one) for one in series[row.pk]],
+                children=row.children,
+            )
+            for row in rows
+        }
+        return [by_pk[pk] for pk in pks if pk in by_pk]
+
+    def series(self, query: SeriesQuery) -> list[SeriesBuckets]:
+        """See `Store.series`."""
+        check_series_query(query)
+        x_column = query.x.removeprefix("column:") if query.x.startswith("column:") else None
+        with self._catalog.read() as connection:
+            found: list[tuple[str, int, Any]] = []  # run id, start of the run, series row
+            for run_id in dict.fromkeys(query.run_ids):
+                run = self._known_run(connection, run_id)
+                rows = self._series_rows(connection, run.pk, query.names)
+                found.extend((run_id, run.start_ms, row) for row in rows if not row.is_text)
+            needs_times = query.x != "step"
+            # Times also order points of equal steps; a series that counts up strictly needs none.
+            points = self._points(connection, [row.pk for _, _, row in found], times=needs_times)
+        x_by_metric = {(row.run_pk, row.name): row.pk for _, _, row in found if row.col == x_column}
+        answer = []
+        for run_id, start_ms, row in found:
+            if query.column is not None and row.col != query.column:
+                continue
+            one = points[row.pk]
+            if x_column is None:
+                x, values = _over(one, query.x, start_ms)
+            elif row.col == x_column or (row.run_pk, row.name) not in x_by_metric:
+                continue
+            else:
+                x, values = _joined(points[x_by_metric[(row.run_pk, row.name)]], one)
+            answer.append(
+                bucketed(x, values, query, run_id=run_id, name=row.name, column=row.col, kind=MetricKind(row.kind))
+            )
+        return answer
+
+    def _series_rows(self, connection: Connection, run_pk: int, names: Sequence[str] | None) -> Sequence[Any]:
+        sql = "SELECT pk, run_pk, name, col, is_text, kind, count, last_step FROM series WHERE run_pk = :run AND count > 0"
+        if names is None:
+            return connection.execute(text(f"{sql} ORDER BY pk"), {"run": run_pk}).all()
+        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True))
+        return connection.execute(statement, {"run": run_pk, "names": list(names)}).all()
+
+    def _points(self, connection: Connection, series_pks: list[int], *, times: bool = True) -> dict[int, Points]:
+        """Return the points of series, ascending by (step, time). Without `times`, times may be missing where not needed."""
+        if not series_pks:
+            return {}
+        parts: dict[int, list[Points]] = {pk: [] for pk in series_pks}
+        statement = text("SELECT series_pk, data FROM chunks WHERE series_pk IN :pks ORDER BY series_pk, pk").bindparams(
+            bindparam("pks", expanding=True)
+        )
+        blobs: dict[int, list[bytes]] = defaultdict(list)
+        for row in connection.execute(statement, {"pks": series_pks}):
+            blobs[row.series_pk].append(row.data)
+        for pk, chunks in blobs.items():
+            decoded = [decode_chunk(data, times=times) for data in chunks]
+            if not times and not _strictly_ascending(decoded):
+                decoded = [decode_chunk(data) for data in chunks]
+            parts[pk] = decoded
+        statement = text(
+            "SELECT data FROM hot WHERE run_pk IN (SELECT DISTINCT run_pk FROM series WHERE pk IN :pks) ORDER BY pk"
+        ).bindparams(bindparam("pks", expanding=True))
+        rows = [read_hot(row.data) for row in connection.execute(statement, {"pks": series_pks})]
+        if rows:
+            hot = np.concatenate(rows)
+            if len(series_pks) < 50:  # not worth sorting what is not asked for
+                hot = hot[np.isin(hot["series"], series_pks)]
+            for series_pk, one in _by_series(hot):
+                if series_pk in parts:
+                    earlier = parts[series_pk]
+                    if not times and earlier and not _strictly_ascending([earlier[-1], one]):
+                        earlier = parts[series_pk] = [decode_chunk(data) for data in blobs[series_pk]]
+                    earlier.append(one)
+        return {pk: concatenate(found).in_order() for pk, found in parts.items()}
+
+    def _texts(self, connection: Connection, series_pk: int) -> list[Any]:
+        rows = connection.execute(
+            text("SELECT step, time_ms, value FROM texts WHERE series_pk = :pk ORDER BY step, time_ms, pk"), {"pk": series_pk}
+        )
+        return list(rows)
+
+    def columns(self, run_id: str, name: str, column: str = "") -> MetricColumns:
+        """See `Store.columns`."""
+        with self._catalog.read() as connection:
+            run = self._known_run(connection, run_id)
+            rows = self._series_rows(connection, run.pk, [name])
+            mine = [row for row in rows if row.col == column]
+            if not mine:
+                raise self._no_series(connection, run, run_id, name, column, rows)
+            numbers = [row.pk for row in mine if not row.is_text]
+            words = [row.pk for row in mine if row.is_text]
+            points = concatenate(list(self._points(connection, numbers).values()))
+            texts = [row for pk in words for row in self._texts(connection, pk)]
+        steps, times_ms, dtypes = points.steps, points.times_ms, points.dtypes
+        values = _exact_values(points)
+        if texts:
+            steps = np.concatenate([steps, np.array([row.step for row in texts], np.int64)])
+            times_ms = np.concatenate([times_ms, np.array([row.time_ms for row in texts], np.int64)])
+            dtypes = np.concatenate([dtypes, np.full(len(texts), DType.TEXT.value, np.uint8)])
+            cells = np.empty(len(steps), object)
+            cells[: len(points)] = values.tolist()
+            cells[len(points) :] = [bytes(row.value).decode() for row in texts]
+            order = np.lexsort((times_ms, steps))
+            steps, times_ms, dtypes, values = steps[order], times_ms[order], dtypes[order], cells[order]
+        return MetricColumns(
+            run_id=run_id,
+            name=name,
+            column=column,
+            kind=MetricKind(mine[0].kind),
+            steps=steps,
+            times_ms=times_ms,
+            values=values,
+            dtypes=dtypes,
+        )
+
+    def _no_series(
+        self, connection: Connection, run: Any, run_id: str, name: str, column: str, rows: Sequence[Any]
+    ) -> NotFoundError:
+        if rows:
+            known = ", ".join(f"`{row.col}`" for row in rows)
+            return NotFoundError(
+                f"Metric `{name}` of run {run_id} has no column `{column}`. Its columns: {known}.", what="column", given=column
+            )
+        names = connection.execute(
+            text("SELECT DISTINCT name FROM series WHERE run_pk = :run AND count > 0 ORDER BY name LIMIT 30"), {"run": run.pk}
+        ).scalars()
+        known = ", ".join(f"`{one}`" for one in names) or "none yet"
+        return NotFoundError(f"Run {run_id} has no metric `{name}`. Its metrics: {known}.", what="metric", given=name)
+
+    def table(self, run_id: str, name: str, first_row: int = 0, limit: int = 1000) -> TablePage:
+        """See `Store.table`."""
+        if not 1 <= limit <= _MAX_TABLE_ROWS or first_row < 0:
+            raise InvalidValueError(
+                f"Cannot return {limit} rows from row {first_row}. Expected 1 to {_MAX_TABLE_ROWS} rows from row 0 on.",
+                parameter="limit" if first_row >= 0 else "first_row",
+                given=limit if first_row >= 0 else first_row,
+            )
+        with self._catalog.read() as connection:
+            run = self._known_run(connection, run_id)
+            rows = self._series_rows(connection, run.pk, [name])
+            if not rows:
+                raise self._no_series(connection, run, run_id, name, "", rows)
+            points = self._points(connection, [row.pk for row in rows if not row.is_text])
+            texts = {row.pk: self._texts(connection, row.pk) for row in rows if row.is_text}
+        columns = list(dict.fromkeys(row.col for row in rows))
+        cells: dict[tuple[int, int, int], dict[str, Any]] = {}
+        for row in rows:
+            if row.is_text:
+                own = texts[row.pk]
+                addresses = _addresses(np.array([t.step for t in own], np.int64), np.array([t.time_ms for t in own], np.int64))
+                values: list[Any] = [bytes(t.value).decode() for t in own]
+            else:
+                addresses = _addresses(points[row.pk].steps, points[row.pk].times_ms)
+                values = _exact_values(points[row.pk]).tolist()
+            for address, value in zip(addresses, values):
+                cells.setdefault(address, {})[row.col] = value
+        ordered = sorted(cells)
+        page = [[cells[address].get(column) for column in columns] for address in ordered[first_row : first_row + limit]]
+        return TablePage(columns=columns, rows=page, first_row=first_row, total_rows=len(ordered))
+
+    def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
+        """See `Store.log_lines`."""
+        if limit < 1:
+            raise InvalidValueError(
+                f"Cannot return {limit} lines. Expected 1 or more.", parameter="limit", given=limit
+            )
+        with self._catalog.read() as connection:
+            run = self._known_run(connection, run_id)
+            total = run.log_lines
+            first = max(0, total + first_line) if first_line < 0 else min(first_line, total)
+            rows = connection.execute(
+                text(
+                    "SELECT first_line, data FROM logs WHERE run_pk = :run AND first_line + n > :first AND first_line < :end"
+                    " ORDER BY first_line"
+                ),
+                {"run": run.pk, "first": first, "end": first + limit},
+            ).all()
+        lines: list[LogLine] = []
+        for row in rows:
+            lines.extend(msgspec.msgpack.decode(zlib.decompress(row.data), type=list[LogLine]))
+        skip = first - rows[0].first_line if rows else 0
+        return LogPage(lines=lines[skip : skip + limit], first_line=first, total_lines=total)
+
+    def changes(self, since: int, limit: int = 1000) -> list[Change]:
+        """See `Store.changes`."""
+        with self._catalog.read() as connection:
+            columns = "SELECT pk, run_id, experiment, what, time_ms FROM changes"
+            if since < 0:
+                rows = connection.execute(text(f"{columns} ORDER BY pk DESC LIMIT 1")).all()
+            else:
+                rows = connection.execute(
+                    text(f"{columns} WHERE pk > :since ORDER BY pk LIMIT :limit"), {"since": since, "limit": limit}
+                ).all()
+        return [
+            Change(id=row.pk, run_id=row.run_id, experiment=row.experiment, what=json.loads(row.what), time_ms=row.time_ms)
+            for row in rows
+        ]
+
+    # ---------------------------------------------------------------- artifacts
+
+    def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:
+        """See `Store.put_artifact`."""
+        path = validate_artifact_path(path)
+        with self._catalog.read() as connection:
+            self._known_run(connection, run_id)  # before anything is copied
+        staged = self._blobs.stage(source, move=move)
+        now = self._clock_ms()
+        info = ArtifactInfo(
+            path=path,
+            size_bytes=staged.size_bytes,
+            sha256=staged.sha256,
+            modified_ms=now,
+            content_type=mimetypes.guess_type(path)[0] or "application/octet-stream",
+        )
+        try:
+            with self._catalog.write() as connection:
+                self._catalog.lock(connection, "artifacts")
+                run = self._known_run(connection, run_id)
+                replaced = connection.execute(
+                    text("SELECT sha256 FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path}
+                ).scalar()
+                self._blobs.keep(staged)
+                connection.execute(
+                    text(
+                        "INSERT INTO artifacts (run_pk, path, size_bytes, sha256, content_type, modified_ms)"
+                        " VALUES (:run, :path, :size, :sha256, :type, :now) ON CONFLICT (run_pk, path) DO UPDATE SET"
+                        " size_bytes = excluded.size_bytes, sha256 = excluded.sha256, content_type = excluded.content_type,"
+                        " modified_ms = excluded.modified_ms"
+                    ),
+                    {
+                        "run": run.pk,
+                        "path": path,
+                        "size": info.size_bytes,
+                        "sha256": info.sha256,
+                        "type": info.content_type,
+                        "now": now,
+                    },
+                )
+                self._tell(connection, run_id, run.experiment, {"artifacts"}, now)
+                if replaced is not None and replaced != info.sha256:
+                    self._release(connection, [replaced])
+        finally:
+            staged.discard()
+        return info
+
+    def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:
+        """See `Store.artifacts`."""
+        folder = validate_artifact_path(prefix.rstrip("/")) + "/" if prefix.strip("/") else ""
+        with self._catalog.read() as connection:
+            run = self._known_run(connection, run_id)
+            rows = connection.execute(
+                text(
+                    "SELECT path, size_bytes, sha256, modified_ms, content_type FROM artifacts"
+                    " WHERE run_pk = :run AND substr(path, 1, :length) = :folder ORDER BY path"
+                ),
+                {"run": run.pk, "length": len(folder), "folder": folder},
+            ).all()
+        found = [ArtifactInfo(**row._mapping) for row in rows]
+        return sorted(found, key=lambda artifact: natural_key(artifact.path))
+
+    def _artifact(self, connection: Connection, run_id: str, path: str) -> tuple[Any, Any]:
+        path = validate_artifact_path(path)
+        run = self._known_run(connection, run_id)
+        row = connection.execute(
+            text("SELECT sha256, size_bytes FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path}
+        ).one_or_none()
+        if row is None:
+            known = connection.execute(
+                text("SELECT path FROM artifacts WHERE run_pk = :run ORDER BY path LIMIT 20"), {"run": run.pk}
+            ).scalars()
+            listed = ", ".join(f"`{one}`" for one in known) or "none"
+            raise NotFoundError(f"Run {run_id} has no file `{path}`. Its files: {listed}.", what="artifact", given=path)
+        return run, row
+
+    def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """See `Store.read_artifact`."""
+        with self._catalog.read() as connection:
+            _, row = self._artifact(connection, run_id, path)
+        if start < 0 or (end is not None and end < start):
+            raise InvalidValueError(
+                f"Cannot read bytes {start} to {end} of {shown(path)}. Expected 0 <= start <= end.",
+                parameter="start",
+                given=start,
+            )
+        stream = self._blobs.open(row.sha256)
+        return _pieces(stream, start, row.size_bytes if end is None else min(end, row.size_bytes))
+
+    def delete_artifact(self, run_id: str, path: str) -> None:
+        """See `Store.delete_artifact`."""
+        with self._catalog.write() as connection:
+            self._catalog.lock(connection, "artifacts")
+            run, row = self._artifact(connection, run_id, path)
+            connection.execute(
+                text("DELETE FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path}
+            )
+            self._release(connection, [row.sha256])
+            self._tell(connection, run_id, run.experiment, {"artifacts"}, self._clock_ms())
+
+    def _release(self, connection: Connection, digests: Sequence[str]) -> None:
+        """Remove blobs that no artifact refers to any more. The caller holds the lock on artifacts.
+
+        If the transaction fails after this, an artifact is left without bytes; nothing but the commit follows.
+        """
+        for digest in set(digests):
+            used = connection.execute(
+                text("SELECT 1 FROM artifacts WHERE sha256 = :sha256 LIMIT 1"), {"sha256": digest}
+            ).scalar()
+            if used is None:
+                self._blobs.remove(digest)
+
+    # ----------------------------------------------------------------- deletion
+
+    def delete_runs(self, run_ids: Sequence[str]) -> int:
+        """See `Store.delete_runs`."""
+        deleted = 0
+        for run_id in run_ids:
+            # A transaction for each run: others can write in between.
+            with self._catalog.write() as connection:
+                self._catalog.lock(connection, f"run {run_id}")
+                self._catalog.lock(connection, "artifacts")
+                row = self._run_row(connection, run_id)
+                if row is None:
+                    continue
+                given = {"run": row.pk}
+                digests = connection.execute(
+                    text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk = :run"), given
+                ).scalars().all()
+                for table in ("chunks", "texts"):
+                    connection.execute(
+                        text(f"DELETE FROM {table} WHERE series_pk IN (SELECT pk FROM series WHERE run_pk = :run)"),  # noqa: S608
+                        given,
+                    )
+                for table in ("hot", "logs", "series", "params", "tags", "properties", "info", "writers", "artifacts"):
+                    connection.execute(text(f"DELETE FROM {table} WHERE run_pk = :run"), given)  # noqa: S608
+                connection.execute(text("DELETE FROM runs WHERE pk = :run"), given)
+                self._tell(connection, run_id, row.experiment, {"deleted"}, self._clock_ms())
+                self._release(connection, digests)
+                self._series_pks.pop(row.pk, None)
+                deleted += 1
+        return deleted
+
+    def gc(self, *, deleted_before_ms: int | None = None) -> GcReport:
+        """See `Store.gc`."""
+        before = self.size_bytes()
+        recovered = self.maintain()
+        with self._catalog.read() as connection:
+            doomed = connection.execute(
+                text("SELECT id FROM runs WHERE deleted_ms IS NOT NULL AND deleted_ms <= :before"),
+                {"before": self._clock_ms() if deleted_before_ms is None else deleted_before_ms},
+            ).scalars().all()
+            hot = connection.execute(text("SELECT DISTINCT run_pk FROM hot")).scalars().all()
+        deleted = self.delete_runs(doomed)
+        for run_pk in hot:
+            self._compact(run_pk)
+        self._blobs.remove_stale(_STALE_STAGING_S, time.time())
+        self._catalog.shrink()
+        return GcReport(
+            runs_deleted=deleted, journals_recovered=recovered, bytes_before=before, bytes_after=self.size_bytes()
+        )
+
+    def size_bytes(self) -> int:
+        """Return what the workspace takes on disk, journals left out."""
+        return self._catalog.size_bytes() + self._blobs.size_bytes()
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the workspace: damaged database pages, files without bytes. [] when all is well."""
+        problems = self._catalog.check()
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                text("SELECT r.id, a.path, a.sha256 FROM artifacts a JOIN runs r ON r.pk = a.run_pk")
+            ).all()
+        for row in rows:
+            try:
+                self._blobs.open(row.sha256).close()
+            except NotFoundError as error:
+                problems.append(f"Run {row.id}, file {row.path}: {error.message}")
+        return problems
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._catalog.close()
+
+
+# ------------------------------------------------------------------ pure parts
+
+_NO_NUMBERS: dict[str, Any] = {
+    "count": 0,
+    "numbers": 0,
+    "total": 0.0,
+    "min": None,
+    "max": None,
+    "last_number": None,
+    "last_text": "",
+    "last_step": None,
+    "last_time_ms": None,
+}
+
+
+def _by_series(hot: Array) -> Iterator[tuple[int, Points]]:
+    """Yield (series, its points in the order logged) of hot points."""
+    order = np.argsort(hot["series"], kind="stable")
+    hot = hot[order]
+    pks, starts = np.unique(hot["series"], return_index=True)
+    for pk, start, end in zip(pks.tolist(), starts.tolist(), [*starts[1:].tolist(), len(hot)]):
+        yield pk, hot_points(hot[start:end])
+
+
+def _summaries(hot: Array) -> list[dict[str, Any]]:
+    """Return what a batch of points adds to the summary of each of its series."""
+    # Sorted by series, then (step, time), equal ones as logged: the last of each group is the series' last point.
+    order = np.lexsort((hot["time_ms"], hot["step"], hot["series"]))
+    hot = hot[order]
+    values = as_numbers(hot["bits"].copy(), hot["dtype"].copy())
+    pks, starts = np.unique(hot["series"], return_index=True)
+    ends = np.append(starts[1:], len(hot)) - 1
+    is_number = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):  # inf - inf in a total: the mean is then NaN, which is what it is
+        totals = np.add.reduceat(np.where(is_number, values, 0.0), starts)
+    numbers = np.add.reduceat(is_number.astype(np.int64), starts)
+    lows, highs = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
+    summaries = []
+    for i, pk in enumerate(pks.tolist()):
+        last = hot[ends[i]]
+        exact = _exact_value(int(last["bits"]), int(last["dtype"]))
+        summaries.append(
+            {
+                "pk": pk,
+                "count": int(ends[i] + 1 - starts[i]),
+                "numbers": int(numbers[i]),
+                "total": _finite_or_inf(float(totals[i])) or 0.0,
+                "min": _finite_or_inf(float(lows[i])),
+                "max": _finite_or_inf(float(highs[i])),
+                "dtype": int(last["dtype"]),
+                "last_number": None if exact is None else _finite_or_inf(float(exact)),
+                "last_text": _text_of(exact),
+                "last_step": int(last["step"]),
+                "last_time_ms": int(last["time_ms"]),
+            }
+        )
+    return summaries
+
+
+def _finite_or_inf(value: float) -> float | None:
+    """SQLite has no NaN: None stands for it."""
+    return None if math.isnan(value) else value
+
+
+def _exact_value(bits: int, dtype: int) -> float | int | bool | None:
+    if dtype == DType.FLOAT:
+        return float(np.int64(bits).view(np.float64))
+    if dtype == DType.BOOL:
+        return bool(bits)
+    return None if dtype == DType.NONE else bits
+
+
+def _exact_values(points: Points) -> Array:
+    """Return values in the narrowest array that holds all of them exactly."""
+    if not len(points):
+        return np.empty(0, np.float64)
+    kinds = set(np.unique(points.dtypes).tolist())
+    if kinds == {DType.FLOAT.value}:
+        return points.bits.view(np.float64)
+    if kinds == {DType.INT.value}:
+        return points.bits
+    if kinds == {DType.BOOL.value}:
+        return points.bits.astype(np.bool_)
+    cells = np.empty(len(points), object)
+    cells[:] = [_exact_value(bits, dtype) for bits, dtype in zip(points.bits.tolist(), points.dtypes.tolist())]
+    return cells
+
+
+def _text_of(value: float | int | bool | None) -> str:
+    """Return a value exactly, in the words of JSON plus NaN and Infinity."""
+    return json.dumps(value)
+
+
+def _chunk_row(series_pk: int, points: Points) -> dict[str, Any]:
+    values = points.numbers()
+    numbers = values[~np.isnan(values)]
+    return {
+        "series": series_pk,
+        "n": len(points),
+        "step_min": int(points.steps.min()),
+        "step_max": int(points.steps.max()),
+        "value_min": float(numbers.min()) if len(numbers) else None,
+        "value_max": float(numbers.max()) if len(numbers) else None,
+        "data": encode_chunk(points),
+    }
+
+
+def _strictly_ascending(parts: list[Points]) -> bool:
+    last = None
+    for part in parts:
+        if last is not None and int(part.steps[0]) <= last:
+            return False
+        if not bool((part.steps[1:] > part.steps[:-1]).all()):
+            return False
+        last = int(part.steps[-1])
+    return True
+
+
+def _over(points: Points, axis: str, start_ms: int) -> tuple[Array, Array]:
+    """Return x and values of a series, ascending by x."""
+    values = points.numbers()
+    if axis == "step":
+        return points.steps, values
+    x = points.times_ms if axis == "time" else (points.times_ms - start_ms) / 1000
+    if len(x) > 1 and not bool((x[1:] >= x[:-1]).all()):
+        order = np.argsort(x, kind="stable")
+        x, values = x[order], values[order]
+    return x, values
+
+
+def _addresses(steps: Array, times_ms: Array) -> list[tuple[int, int, int]]:
+    """Return what joins the cells of a row: its number, its time, and which one of that number and time it is.
+
+    A row's cells are logged together, so they share all three. Two ranks that log the same row number in the same
+    millisecond differ in the third.
+    """
+    addresses = []
+    before: tuple[int, int] | None = None
+    nth = 0
+    for pair in zip(steps.tolist(), times_ms.tolist()):
+        nth = nth + 1 if pair == before else 0
+        before = pair
+        addresses.append((*pair, nth))
+    return addresses
+
+
+def _joined(x_points: Points, y_points: Points) -> tuple[Array, Array]:
+    """Return one column over another of the same rows, ascending by x; rows that lack either are left out."""
+    xs, ys = x_points.numbers(), y_points.numbers()
+    same = len(xs) == len(ys) and bool(
+        (x_points.steps == y_points.steps).all() and (x_points.times_ms == y_points.times_ms).all()
+    )
+    if not same:
+        x_by_row = dict(zip(_addresses(x_points.steps, x_points.times_ms), xs.tolist()))
+        pairs = [
+            (x_by_row[address], value)
+            for address, value in zip(_addresses(y_points.steps, y_points.times_ms), ys.tolist())
+            if address in x_by_row
+        ]
+        xs = np.array([x for x, _ in pairs], np.float64)
+        ys = np.array([y for _, y in pairs], np.float64)
+    placed = ~np.isnan(xs)
+    xs, ys = xs[placed], ys[placed]
+    order = np.argsort(xs, kind="stable")
+    return xs[order], ys[order]
+
+
+def _check_batch(batch: Batch) -> None:
+    if not batch.run_id or len(batch.run_id) > MAX_RUN_ID_CHARS or "\x00" in batch.run_id:
+        raise InvalidValueError(
+            f"Cannot use {shown(batch.run_id)} as a run id. Expected 1 to {MAX_RUN_ID_CHARS} characters.",
+            parameter="run_id",
+            given=batch.run_id,
+        )
+    if len(batch.points) % POINT_SIZE:
+        raise InvalidValueError(
+            f"A batch has {len(batch.points)} bytes of points. Expected a multiple of {POINT_SIZE}.",
+            parameter="points",
+            given=len(batch.points),
+        )
+    if batch.points_start < 0 or batch.events_start < 0:
+        raise InvalidValueError(
+            f"A batch starts at point {batch.points_start}, event {batch.events_start}. Expected 0 or more.",
+            parameter="points_start",
+            given=batch.points_start,
+        )
+    for key in batch.keys:
+        if not key.name or "\x00" in key.name or "\x00" in key.column:
+            raise InvalidValueError(
+                f"Cannot use {shown(key.name)} as a metric name. Expected text that is not empty, without NUL.",
+                parameter="keys",
+                given=key.name,
+            )
+    for event in batch.events:
+        if isinstance(event, RunStarted) and (not event.experiment.strip() or "\x00" in event.experiment):
+            raise InvalidValueError(
+                f"Cannot use {shown(event.experiment)} as an experiment name. Expected text that is not empty, without NUL.",
+                parameter="experiment",
+                given=event.experiment,
+            )
+        if isinstance(event, ArtifactStored):
+            validate_artifact_path(event.path)
+
+
+def _pieces(stream: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with stream:
+        stream.seek(start)
+        left = end - start
+        while left > 0 and (piece := stream.read(min(PIECE_BYTES, left))):
+            left -= len(piece)
+            yield piece
+
+
+def _upsert(
+    connection: Connection, table: str, run_pk: int, values: dict[str, str], *, replace: bool, name: str = "name"
+) -> None:
+    action = "UPDATE SET value = excluded.value" if replace else "NOTHING"
+    statement = text(
+        f"INSERT INTO {table} (run_pk, {name}, value) VALUES (:run, :name, :value)"  # noqa: S608  # names are ours
+        f" ON CONFLICT (run_pk, {name}) DO {action}"
+    )
+    for key, value in values.items():
+        connection.execute(statement, {"run": run_pk, "name": _plain(key), "value": _plain(value)})
+
+
+def _plain(value: str) -> str:
+    """PostgreSQL's TEXT cannot hold NUL; the sign for it can stand in labels."""
+    return value.replace("\x00", "␀")
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _param_row(value: ParamValue) -> tuple[str, str, float | None]:
+    """Return kind, text and number of a param; `_param_value` is the way back."""
+    if value is None:
+        return "n", "None", None
+    if isinstance(value, bool):
+        return "b", str(value), float(value)
+    if isinstance(value, int):
+        return "i", str(value), _finite_or_inf(float(value)) if abs(value) < 2**1023 else None
+    if isinstance(value, float):
+        return "f", repr(value), _finite_or_inf(value)
+    try:
+        number = _finite_or_inf(float(value))
+    except ValueError:
+        number = None
+    return "s", _plain(value), number
+
+
+def _param_value(kind: str, value: str) -> ParamValue:
+    if kind == "n":
+        return None
+    if kind == "b":
+        return value == "True"
+    if kind == "i":
+        return int(value)
+    return float(value) if kind == "f" else value
+
+
+def _summary(row: Any) -> MetricSummary:
+    return MetricSummary(
+        name=row.name,
+        column=row.col,
+        kind=MetricKind(row.kind),
+        dtype=DType(row.dtype),
+        count=row.count,
+        last=row.last_number,
+        last_text=row.last_text,
+        last_step=row.last_step or 0,
+        last_time_ms=row.last_time_ms or 0,
+        min=row.min,
+        max=row.max,
+        mean=_finite_or_inf(row.total / row.numbers) if row.numbers and row.total is not None else None,
+        description=row.description,
+    )
+
+
+def _no_run(run_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"Unknown run {shown(run_id)}. Expected the id of a run of this workspace; `tracklog ls` lists them.",
+        what="run",
+        given=run_id,
+    )
+
+
+def _stale_series(run_id: str) -> StoreError:
+    return StoreUnavailableError(f"The series of run {run_id} changed while a batch was stored. The batch is sent again.")

@@ -1,0 +1,288 @@
+"""Reduce series to what a screen shows, and say what a search asks in SQL.
+
+`bucketed` cuts a series into buckets of equal width in x and keeps of each the first, last, smallest and largest value
+and how many points it has: peaks, "now" and the count survive whatever the zoom. Reductions run at memory speed over
+the sorted series (`ufunc.reduceat`), so no sampling and no second copy of the data are needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+
+from tracklog.errors import InvalidValueError, shown
+from tracklog.records import HEARTBEAT_LOST_MS, MetricKind, RunStatus
+from tracklog.storage import MAX_BUCKETS, MAX_PAGE, RunQuery, SeriesBuckets, SeriesQuery
+
+Array = np.ndarray[Any, Any]
+
+MAX_SERIES_RUNS = 1000  # runs in one series query
+
+
+def bucketed(
+    x: Array,
+    values: Array,
+    query: SeriesQuery,
+    *,
+    run_id: str,
+    name: str,
+    column: str,
+    kind: MetricKind,
+) -> SeriesBuckets:
+    """Return a series as buckets.
+
+    Args:
+        x: (n,) numbers, ascending.
+        values: (n,) float64, in the order of `x`.
+        query: gives range and number of buckets.
+    """
+    count = len(x)
+    low = 0 if query.start is None else int(np.searchsorted(x, query.start, "left"))
+    high = count if query.end is None else int(np.searchsorted(x, query.end, "right"))
+    x, values = x[low:high], values[low:high]
+    n = len(x)
+    if n <= query.buckets:
+        position = x.astype(np.float64)
+        ones = np.ones(n, np.int64)
+        return SeriesBuckets(
+            run_id=run_id,
+            name=name,
+            column=column,
+            kind=kind,
+            count=count,
+            in_range=n,
+            exact=True,
+            x=position,
+            x_last=position,
+            first=values,
+            last=values,
+            min=values,
+            max=values,
+            n=ones,
+        )
+    # Edges from the data, not from the range asked: a zoomed-out chart wastes no bucket on emptiness.
+    edges = np.linspace(float(x[0]), float(x[-1]), query.buckets + 1)[1:-1]
+    starts = np.unique(np.concatenate(([0], np.searchsorted(x, edges, "left"))))
+    starts = starts[starts < n]
+    ends = np.append(starts[1:], n)
+    return SeriesBuckets(
+        run_id=run_id,
+        name=name,
+        column=column,
+        kind=kind,
+        count=count,
+        in_range=n,
+        exact=False,
+        x=x[starts].astype(np.float64),
+        x_last=x[ends - 1].astype(np.float64),
+        first=values[starts],
+        last=values[ends - 1],
+        # fmin and fmax pass over NaN, unless there is nothing else.
+        min=np.fmin.reduceat(values, starts),
+        max=np.fmax.reduceat(values, starts),
+        n=ends - starts,
+    )
+
+
+def check_series_query(query: SeriesQuery) -> None:
+    """Raise InvalidValueError when a series query cannot be answered."""
+    if not 1 <= query.buckets <= MAX_BUCKETS:
+        raise InvalidValueError(
+            f"Cannot cut series into {query.buckets} buckets. Expected 1 to {MAX_BUCKETS}.",
+            parameter="buckets",
+            given=query.buckets,
+        )
+    if len(query.run_ids) > MAX_SERIES_RUNS:
+        raise InvalidValueError(
+            f"Cannot read series of {len(query.run_ids)} runs at once. Expected at most {MAX_SERIES_RUNS}; ask in parts.",
+            parameter="run_ids",
+            given=len(query.run_ids),
+        )
+    if query.x not in ("step", "time", "relative") and not query.x.startswith("column:"):
+        raise InvalidValueError(
+            f"Unknown x axis {shown(query.x)}. Expected 'step', 'time', 'relative' or 'column:NAME'.",
+            parameter="x",
+            given=query.x,
+        )
+    for parameter in ("start", "end"):
+        bound = getattr(query, parameter)
+        if bound is not None and not np.isfinite(bound):
+            raise InvalidValueError(
+                f"Cannot use {bound} as `{parameter}`. Expected a finite number, or leave it out.",
+                parameter=parameter,
+                given=bound,
+            )
+
+
+_ACTIVE = tuple(
+    status.value
+    for status in (
+        RunStatus.STARTING,
+        RunStatus.PREPARING,
+        RunStatus.RUNNING,
+        RunStatus.FINALIZING,
+        RunStatus.CANCEL_REQUESTED,
+        RunStatus.NOT_RESPONDING,
+    )
+)
+_ACTIVE_SQL = ", ".join(f"'{word}'" for word in _ACTIVE)
+
+# What a reader sees as status; :alive_since is now - HEARTBEAT_LOST_MS.
+STATUS_SQL = (
+    f"CASE WHEN r.status IN ({_ACTIVE_SQL}) AND r.heartbeat_ms < :alive_since "
+    f"THEN '{RunStatus.NOT_RESPONDING.value}' ELSE r.status END"
+)
+LOST_SQL = f"status IN ({_ACTIVE_SQL}) AND heartbeat_ms < :alive_since AND lost = 0"
+
+_ORDER_COLUMNS = {
+    "start": "r.start_ms",
+    "name": "r.name_key",
+    "number": "r.number",
+    "status": f"({STATUS_SQL})",
+    "duration": "(COALESCE(r.end_ms, :now) - r.start_ms)",
+    "experiment": "e.name",
+    "user": "r.user_name",
+}
+_ORDER_JOINS = {
+    "metric": (
+        "LEFT JOIN series v ON v.run_pk = r.pk AND v.name = :order_name AND v.col = '' AND v.is_text = 0",
+        "v.last_number",
+    ),
+    # A param that is text everywhere sorts by its text, after those that are numbers.
+    "param": ("LEFT JOIN params v ON v.run_pk = r.pk AND v.name = :order_name", "v.number"),
+    "tag": ("LEFT JOIN tags v ON v.run_pk = r.pk AND v.name = :order_name", "v.value"),
+}
+
+
+class RunSearch:
+    """A run query as SQL. `count` and `page` are statements over `parameters`."""
+
+    def __init__(self, query: RunQuery, now_ms: int) -> None:
+        self.limit = query.limit
+        if not 1 <= query.limit <= MAX_PAGE:
+            raise InvalidValueError(
+                f"Cannot return {query.limit} runs in a page. Expected 1 to {MAX_PAGE}; ask for more with `page_token`.",
+                parameter="limit",
+                given=query.limit,
+            )
+        self.parameters: dict[str, Any] = {"alive_since": now_ms - HEARTBEAT_LOST_MS, "now": now_ms}
+        self.expanding: list[str] = []  # names of list parameters
+        where = self._where(query)
+        order_join, keys = self._order(query.order_by)
+        tables = "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk"
+        condition = " AND ".join(where) or "1 = 1"
+        self.count = f"SELECT count(*) {tables} WHERE {condition}"
+        after = self._after(query.page_token, keys)
+        # Every key expression is named, so that the next page's token can be made from a row.
+        selected = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(keys))
+        ordered = ", ".join(f"k{i} {direction}" for i, (_, direction) in enumerate(keys))
+        self.page = (
+            f"SELECT r.pk, {selected} {tables} {order_join} WHERE {condition}{after} ORDER BY {ordered} LIMIT {query.limit + 1}"
+        )
+        self._key_count = len(keys)
+
+    def token(self, row: Any) -> str:
+        """Return the token of the page that follows a row of `page`."""
+        keys = list(row[1 : 1 + self._key_count])
+        return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
+
+    def _where(self, query: RunQuery) -> list[str]:
+        given = self.parameters
+        where = ["r.deleted_ms IS NOT NULL" if query.deleted else "r.deleted_ms IS NULL"]
+        if query.experiment is not None:
+            where.append("e.name = :experiment")
+            given["experiment"] = query.experiment
+        if query.status is not None:
+            where.append(f"({STATUS_SQL}) IN :status")
+            given["status"] = [RunStatus(status).value for status in query.status]
+            self.expanding.append("status")
+        if query.ids is not None:
+            where.append("r.id IN :ids")
+            given["ids"] = list(query.ids)
+            self.expanding.append("ids")
+        if query.parent_id is not None:
+            where.append("r.parent_id = :parent_id")
+            given["parent_id"] = query.parent_id
+        if query.top_level:
+            where.append("r.parent_id IS NULL")
+        for i, word in enumerate(query.text.split()):
+            escaped = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+            given[f"word{i}"] = f"%{escaped.lower()}%"
+            like = f"LIKE :word{i} ESCAPE '!'"
+            own = ("r.name", "r.id", "e.name", "r.type", "r.user_name", f"({STATUS_SQL})", "r.description")
+            where.append(
+                "("
+                + " OR ".join(f"lower({column}) {like}" for column in own)
+                + " OR EXISTS (SELECT 1 FROM tags t WHERE t.run_pk = r.pk"
+                + f" AND (lower(t.name) {like} OR lower(t.value) {like}))"
+                + " OR EXISTS (SELECT 1 FROM params p WHERE p.run_pk = r.pk"
+                + f" AND (lower(p.name) {like} OR lower(p.value) {like})))"
+            )
+        return where
+
+    def _order(self, order_by: str) -> tuple[str, list[tuple[str, str]]]:
+        """Return the join an order needs, and its key expressions with their directions, the last one unique."""
+        descending = order_by.startswith("-")
+        word = order_by.removeprefix("-")
+        direction = "DESC" if descending else "ASC"
+        newest_first = [("r.start_ms", "DESC"), ("r.pk", "DESC")]
+        if word == "start":
+            return "", [("r.start_ms", direction), ("r.pk", direction)]
+        if word in _ORDER_COLUMNS:
+            return "", [(_ORDER_COLUMNS[word], direction), *newest_first]
+        kind, colon, name = word.partition(":")
+        if not colon or kind not in _ORDER_JOINS or not name:
+            raise InvalidValueError(
+                f"Cannot order runs by {shown(order_by)}. Expected {', '.join(_ORDER_COLUMNS)}, metric:NAME, param:NAME or "
+                "tag:NAME, with a leading '-' for descending.",
+                parameter="order_by",
+                given=order_by,
+            )
+        self.parameters["order_name"] = name
+        join, value = _ORDER_JOINS[kind]
+        if kind == "param":
+            # Missing last, then text after numbers; -1e308 and '' stand for "not of this kind" and never show.
+            return join, [
+                ("CASE WHEN v.value IS NULL THEN 2 WHEN v.number IS NULL THEN 1 ELSE 0 END", "ASC"),
+                ("COALESCE(v.number, 0)", direction),
+                ("CASE WHEN v.number IS NULL THEN COALESCE(v.value, '') ELSE '' END", direction),
+                *newest_first,
+            ]
+        nothing = "0" if kind == "metric" else "''"
+        return join, [
+            (f"CASE WHEN {value} IS NULL THEN 1 ELSE 0 END", "ASC"),
+            (f"COALESCE({value}, {nothing})", direction),
+            *newest_first,
+        ]
+
+    def _after(self, token: str | None, keys: list[tuple[str, str]]) -> str:
+        """Return the condition "comes after the row of the token", key by key."""
+        if token is None:
+            return ""
+        try:
+            padded = token + "=" * (-len(token) % 4)
+            values = json.loads(base64.urlsafe_b64decode(padded))
+        except (ValueError, TypeError):
+            values = None
+        if (
+            not isinstance(values, list)
+            or len(values) != len(keys)
+            or not all(isinstance(value, (str, int, float)) for value in values)
+        ):
+            raise InvalidValueError(
+                f"The page token {shown(token)} does not belong to this search. "
+                "Expected the `next_page_token` of the page before, with the same `order_by`.",
+                parameter="page_token",
+                given=token,
+            )
+        alternatives = []
+        equal = ""
+        for i, ((expression, direction), value) in enumerate(zip(keys, values)):
+            self.parameters[f"k{i}"] = value
+            beyond = "<" if direction == "DESC" else ">"
+            alternatives.append(f"({equal}{expression} {beyond} :k{i})")
+            equal += f"{expression} = :k{i} AND "
+        return f" AND ({' OR '.join(alternatives)})"
