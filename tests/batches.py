@@ -158,9 +158,10 @@ class Writer:
         return self
 
     def log_row(self, name: str, row: int, *, kind: MetricKind = MetricKind.ROW, **cells: Value) -> Writer:
-        """Write cells of one row of a table metric; the row number is the step."""
+        """Write one row of a table metric: its cells share the row number, which is the step, and the time."""
+        self._clock_ms += 1
         for column, value in cells.items():
-            self.log(name, value, row, column=column, kind=kind)
+            self.log(name, value, row, time_ms=self._clock_ms, column=column, kind=kind)
         return self
 
     def batch(self, *, live: bool = True) -> Batch:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.batches import T0_MS, Writer, same
-from tests.contracts.state import unchanged
+from tests.contracts.state import HEARTBEAT, unchanged
 from tracklog.errors import InvalidValueError, NotFoundError, WriterGapError
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
@@ -62,7 +62,7 @@ def test_applying_a_batch_twice_changes_nothing(store: Store, experiment: str) -
     batch = writer.log("loss", 0.5).log("note", "text").batch()
     first = store.apply(batch)
 
-    with unchanged(store, writer.run_id, heartbeat=False):
+    with unchanged(store, writer.run_id, but=HEARTBEAT):
         again = store.apply(batch)
 
     assert again == first

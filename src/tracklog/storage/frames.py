@@ -71,7 +71,8 @@ def encode_series(series: list[SeriesBuckets]) -> bytes:
     body = _Body()
     described = []
     for one in series:
-        columns = {name: body.add(getattr(one, name), "f8") for name in (_EXACT_COLUMNS if one.exact else _BUCKET_COLUMNS)}
+        sent = _EXACT_COLUMNS if one.exact else _BUCKET_COLUMNS
+        columns = {name: body.add(getattr(one, name), "f8") for name in sent}
         if not one.exact:
             columns["n"] = body.add(np.minimum(one.n, _MAX_U4), "u4")  # beyond it "many" is all a chart needs
         described.append(
@@ -124,7 +125,7 @@ def encode_columns(points: MetricColumns) -> bytes:
     dtype = {"f": "f8", "i": "i8", "b": "b1"}.get(points.values.dtype.kind, "mixed")
     values: list[Any] | None = None
     if dtype == "mixed":
-        values = [_to_json(value) for value in points.values.tolist()]
+        values = [to_json(value) for value in points.values.tolist()]
     else:
         columns["values"] = body.add(points.values, "u1" if dtype == "b1" else dtype)
     return body.frame(_ColumnsHeader(points.run_id, points.name, points.column, points.kind, dtype, columns, values))
@@ -177,12 +178,12 @@ class _Body:
         return b"".join([_LENGTH.pack(len(text)), text, *self._parts])
 
 
-def _header(data: bytes, type: type[_H]) -> tuple[_H, int]:
+def _header(data: bytes, kind: type[_H]) -> tuple[_H, int]:
     """Return the decoded header and where the columns begin."""
     try:
         (length,) = _LENGTH.unpack_from(data)
         start = _LENGTH.size + length
-        return msgspec.json.decode(data[_LENGTH.size : start], type=type), start
+        return msgspec.json.decode(data[_LENGTH.size : start], type=kind), start
     except (struct.error, msgspec.DecodeError) as error:
         raise _damaged(str(error)) from error
 
@@ -207,7 +208,7 @@ def _damaged(reason: str) -> ServerError:
     )
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
     return value

@@ -1,0 +1,52 @@
+# All set-up from a clean clone with only Python 3.10 or newer. `make help` lists the targets.
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3.10 python3 python3.14,$(if $(shell $(p) -c 'import sys; print(sys.version_info >= (3, 10) or "")' 2>/dev/null),$(p))))
+DEV := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help test lint demo portal bench check-python
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+check-python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer was found. Install one, or name it: make PYTHON=/path/to/python3 test"; exit 1; }
+
+# The stamp is newer than what it was made from, or the environment is brought up to date.
+.make/dev: pyproject.toml hatch_build.py | check-python
+	$(PYTHON) -m venv .venv
+	$(DEV)/python -m pip install --quiet --upgrade pip
+	$(DEV)/python -m pip install --quiet --group dev
+	$(DEV)/python -m pip install --quiet --editable '.[postgres,tables,images,demo]'
+	@mkdir -p .make && touch .make/dev
+
+.make/demo: pyproject.toml hatch_build.py $(shell find src portal/src -type f 2>/dev/null | grep -v -e __pycache__ -e server/portal) | check-python
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python -m pip install --quiet --upgrade pip
+	.venv-demo/bin/python -m pip install --quiet '.[demo]'
+	@mkdir -p .make && touch .make/demo
+
+demo: .make/demo  ## train two real models and watch them live in the portal
+	.venv-demo/bin/tracklog demo
+
+lint: .make/dev  ## formatting, types, import directions
+	$(DEV)/ruff check
+	$(DEV)/ruff format --check
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+portal: .make/dev  ## check and build the web interface
+	$(DEV)/python hatch_build.py npm run check
+	$(DEV)/python hatch_build.py
+
+.PHONY: chromium
+chromium: .make/dev
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else $(DEV)/python -m playwright install chromium \
+	  || { echo "The portal's tests need Chromium. Install it with your package manager, then run make test again."; exit 1; }; fi
+
+test: .make/dev chromium lint portal  ## everything, installing what the tests need
+	$(DEV)/python -m pytest -n 2
+
+bench: .make/dev  ## print each measured figure beside its floor
+	for script in benchmarks/bench_*.py; do $(DEV)/python $$script; done

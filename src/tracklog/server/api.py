@@ -1,0 +1,648 @@
+"""The native JSON API: one table of routes, from which the application, the OpenAPI document and the docs page are made.
+
+Every failure has one shape: {"error": {"code", "message", "parameter"?, "details"?}} with a 4xx status for the client's
+mistakes. Handlers run in worker threads; a store blocks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from tracklog import __version__
+from tracklog.errors import (
+    InvalidRequestError,
+    InvalidValueError,
+    NotFoundError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+    WriterGapError,
+    shown,
+)
+from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, TagsSet, Watermark, decode_batch
+from tracklog.storage import (
+    ArtifactInfo,
+    Change,
+    ExperimentInfo,
+    GcReport,
+    LogPage,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    SeriesQuery,
+    Store,
+    TablePage,
+    frames,
+    validate_artifact_path,
+)
+
+MAX_JSON_BYTES = 1 << 20
+MAX_BATCH_BYTES = 64 << 20
+_MAX_LOG_LINES = 10_000
+_MAX_CHANGES = 1000
+# Artifacts are what users and their programs wrote: shown, never run.
+_SANDBOX = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+_T = TypeVar("_T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class RunPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """Change of a run from outside its process. `tags`: null removes one. `status`: CancelRequested or Canceled."""
+
+    name: str | None = None
+    description: str | None = None
+    deleted: bool | None = None
+    tags: dict[str, str | None] | None = None
+    status: RunStatus | None = None
+
+
+class RunIds(msgspec.Struct, forbid_unknown_fields=True):
+    """Runs to remove."""
+
+    ids: list[str]
+
+
+class Deleted(msgspec.Struct):
+    """How many were removed."""
+
+    deleted: int
+
+
+class ServerInfo(msgspec.Struct):
+    """What serves, and what."""
+
+    version: str
+    workspace: str
+    started_ms: int
+    auth: bool = False
+
+
+class ExperimentList(msgspec.Struct):
+    """All experiments."""
+
+    experiments: list[ExperimentInfo]
+
+
+class ArtifactList(msgspec.Struct):
+    """Files of a run."""
+
+    artifacts: list[ArtifactInfo]
+
+
+class ChangeList(msgspec.Struct):
+    """Changes, ascending by id."""
+
+    changes: list[Change]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation: what the document says of it, and who answers."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    query: Mapping[str, str] = field(default_factory=dict)  # parameter -> what it means
+    body: Any = None  # Struct of the body, or a media type
+    answer: Any = None
+
+
+# ------------------------------------------------------------------------ requests
+
+
+def _store(request: Request) -> Store:
+    return cast("Store", request.app.state.store)
+
+
+async def _in_thread(function: Callable[..., _T], *arguments: Any, **named: Any) -> _T:
+    return await anyio.to_thread.run_sync(partial(function, *arguments, **named))
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Return a value as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+async def _body(request: Request, limit: int, media_type: str) -> bytes:
+    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if given != media_type:
+        raise UnsupportedMediaTypeError(
+            f"The body's content type is {shown(given)}. Expected '{media_type}'.", parameter="Content-Type", given=given
+        )
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > limit:
+            raise PayloadTooLargeError(
+                f"The body is larger than {limit} bytes, the most this route takes. Send it in parts.", parameter="body"
+            )
+    return bytes(data)
+
+
+async def _json_body(request: Request, kind: type[_T]) -> _T:
+    data = await _body(request, MAX_JSON_BYTES, "application/json")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        known = ", ".join(f"`{name}`" for name in msgspec.structs.fields(cast("Any", kind)) and _fields(kind))
+        raise InvalidRequestError(f"The body is not what this route expects: {error}. Its fields: {known}.", parameter="body") from error
+
+
+def _fields(kind: Any) -> list[str]:
+    return [one.name for one in msgspec.structs.fields(kind)]
+
+
+class _Query:
+    """Query parameters of a request, checked as they are read."""
+
+    def __init__(self, request: Request) -> None:
+        self._given = request.query_params
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._given.get(name, default)
+
+    def required(self, name: str) -> str:
+        if name not in self._given:
+            raise InvalidRequestError(f"The query parameter `{name}` is missing. Expected `?{name}=…`.", parameter=name)
+        return self._given[name]
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        given = self._given.get(name)
+        if given is None:
+            return default
+        try:
+            value = int(given)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise InvalidRequestError(
+                f"The query parameter `{name}` is {shown(given)}. Expected a whole number from {low} to {high}.",
+                parameter=name,
+                given=given,
+            )
+        return value
+
+    def flag(self, name: str) -> bool:
+        given = self._given.get(name, "false").lower()
+        if given not in ("", "1", "0", "true", "false"):
+            raise InvalidRequestError(
+                f"The query parameter `{name}` is {shown(given)}. Expected true or false.", parameter=name, given=given
+            )
+        return given in ("", "1", "true")
+
+    def words(self, name: str) -> list[str] | None:
+        given = self._given.get(name)
+        return None if given is None else [word for word in given.split(",") if word]
+
+
+# ------------------------------------------------------------------------ handlers
+
+
+async def _info(request: Request) -> Response:
+    state = request.app.state
+    return json_response(ServerInfo(__version__, state.workspace, state.started_ms))
+
+
+async def _experiments(request: Request) -> Response:
+    return json_response(ExperimentList(await _in_thread(_store(request).experiments)))
+
+
+async def _list_runs(request: Request) -> Response:
+    query = _Query(request)
+    status = query.words("status")
+    try:
+        chosen = None if status is None else [RunStatus(word) for word in status]
+    except ValueError as error:
+        known = ", ".join(one.value for one in RunStatus)
+        raise InvalidRequestError(f"Unknown status in {shown(status)}. Known: {known}.", parameter="status") from error
+    asked = RunQuery(
+        experiment=query.text("experiment") or None,
+        text=query.text("text"),
+        status=chosen,
+        ids=query.words("ids"),
+        parent_id=query.text("parent_id") or None,
+        top_level=query.flag("top_level"),
+        deleted=query.flag("deleted"),
+        order_by=query.text("order_by", "-start"),
+        limit=query.number("limit", 100, 1, 1000),
+        page_token=query.text("page_token") or None,
+    )
+    return json_response(await _in_thread(_store(request).search_runs, asked))
+
+
+async def _search_runs(request: Request) -> Response:
+    asked = await _json_body(request, RunQuery)
+    return json_response(await _in_thread(_store(request).search_runs, asked))
+
+
+async def _get_run(request: Request) -> Response:
+    return json_response(await _in_thread(_store(request).get_run, request.path_params["run_id"]))
+
+
+async def _patch_run(request: Request) -> Response:
+    patch = await _json_body(request, RunPatch)
+    run_id = request.path_params["run_id"]
+    events: list[Event] = []
+    if patch.name is not None and not patch.name.strip():
+        raise InvalidRequestError("A run's name cannot be empty. Expected text.", parameter="name", given=patch.name)
+    if patch.name is not None or patch.description is not None or patch.deleted is not None:
+        events.append(RunEdited(patch.name, patch.description, patch.deleted))
+    if patch.tags:
+        events.append(TagsSet(patch.tags))
+    if patch.status is not None:
+        if patch.status not in (RunStatus.CANCELED, RunStatus.CANCEL_REQUESTED):
+            raise InvalidRequestError(
+                f"A run cannot be set to {patch.status.value} from outside. Expected Canceled or CancelRequested.",
+                parameter="status",
+                given=patch.status.value,
+            )
+        events.append(StatusChanged(patch.status, request.app.state.clock_ms()))
+    store = _store(request)
+
+    def edit() -> RunInfo:
+        store.get_run(run_id)  # an unknown run is a 404, whatever is asked of it
+        if events:
+            store.apply(Batch(run_id, f"editor-{uuid.uuid4().hex}", events=events, live=False))
+        return store.get_run(run_id)
+
+    return json_response(await _in_thread(edit))
+
+
+async def _delete_run(request: Request) -> Response:
+    run_id = request.path_params["run_id"]
+    deleted = await _in_thread(_store(request).delete_runs, [run_id])
+    if not deleted:
+        raise NotFoundError(f"Unknown run {shown(run_id)}; nothing was removed.", what="run", given=run_id)
+    return json_response(Deleted(deleted))
+
+
+async def _delete_runs(request: Request) -> Response:
+    asked = await _json_body(request, RunIds)
+    return json_response(Deleted(await _in_thread(_store(request).delete_runs, asked.ids)))
+
+
+async def _apply(request: Request) -> Response:
+    data = await _body(request, MAX_BATCH_BYTES, "application/msgpack")
+    try:
+        batch = decode_batch(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequestError(f"The body is not a batch: {error}. Nothing was stored.", parameter="body") from error
+    run_id = request.path_params["run_id"]
+    if batch.run_id != run_id:
+        raise InvalidRequestError(
+            f"The batch is of run {shown(batch.run_id)} but was sent to run {shown(run_id)}. Expected the same.",
+            parameter="run_id",
+        )
+    return json_response(await _in_thread(_store(request).apply, batch))
+
+
+async def _watermark(request: Request) -> Response:
+    path = request.path_params
+    return json_response(await _in_thread(_store(request).watermark, path["run_id"], path["writer_id"]))
+
+
+async def _series(request: Request) -> Response:
+    asked = await _json_body(request, SeriesQuery)
+    store = _store(request)
+    data = await _in_thread(lambda: frames.encode_series(store.series(asked)))
+    return Response(data, media_type=frames.MEDIA_TYPE)
+
+
+async def _columns(request: Request) -> Response:
+    query, store, run_id = _Query(request), _store(request), request.path_params["run_id"]
+    name, column = query.required("name"), query.text("column")
+    data = await _in_thread(lambda: frames.encode_columns(store.columns(run_id, name, column)))
+    return Response(data, media_type=frames.MEDIA_TYPE)
+
+
+async def _table(request: Request) -> Response:
+    query = _Query(request)
+    first, limit = query.number("first_row", 0, 0, 2**53), query.number("limit", 1000, 1, 10_000)
+    page = await _in_thread(_store(request).table, request.path_params["run_id"], query.required("name"), first, limit)
+    return json_response(_sayable(page))
+
+
+def _sayable(page: TablePage) -> TablePage:
+    """JSON has no NaN or ±inf; cells say them as {"float": …}, like the values of a mixed series."""
+    rows = [[frames.to_json(cell) for cell in row] for row in page.rows]
+    return msgspec.structs.replace(page, rows=rows)
+
+
+async def _log(request: Request) -> Response:
+    query = _Query(request)
+    first, limit = query.number("first_line", 0, -(2**53), 2**53), query.number("limit", 1000, 1, _MAX_LOG_LINES)
+    return json_response(await _in_thread(_store(request).log_lines, request.path_params["run_id"], first, limit))
+
+
+async def _log_text(request: Request) -> Response:
+    store, run_id = _store(request), request.path_params["run_id"]
+    first = await _in_thread(store.log_lines, run_id, 0, _MAX_LOG_LINES)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        page = first
+        while page.lines:
+            yield "".join(line.text + "\n" for line in page.lines).encode("utf-8", "replace")
+            page = await _in_thread(store.log_lines, run_id, page.first_line + len(page.lines), _MAX_LOG_LINES)
+
+    return StreamingResponse(pieces(), media_type="text/plain; charset=utf-8", headers=_SANDBOX)
+
+
+async def _artifacts(request: Request) -> Response:
+    prefix = _Query(request).text("prefix")
+    return json_response(ArtifactList(await _in_thread(_store(request).artifacts, request.path_params["run_id"], prefix)))
+
+
+async def _get_artifact(request: Request) -> Response:
+    store, run_id = _store(request), request.path_params["run_id"]
+    path = validate_artifact_path(request.path_params["path"])
+
+    def find() -> ArtifactInfo:
+        for info in store.artifacts(run_id):
+            if info.path == path:
+                return info
+        raise NotFoundError(f"Run {run_id} has no file {shown(path)}.", what="artifact", given=path)
+
+    info = await _in_thread(find)
+    etag = f'"{info.sha256}"'
+    headers = {
+        **_SANDBOX,
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-cache",
+        "Content-Type": info.content_type + ("; charset=utf-8" if info.content_type.startswith("text/") else ""),
+    }
+    if _Query(request).flag("download"):
+        name = path.rsplit("/", 1)[-1]
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    bounds = _range(request.headers.get("range"), info.size_bytes)
+    if bounds is None:
+        start, end, status = 0, info.size_bytes, 200
+    else:
+        start, end = bounds
+        status = 206
+        if start >= end:
+            message = f"The range {shown(request.headers['range'])} lies outside of the file's {info.size_bytes} bytes."
+            answer = error_response(416, "INVALID_RANGE", message, parameter="Range")
+            answer.headers["Content-Range"] = f"bytes */{info.size_bytes}"
+            return answer
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{info.size_bytes}"
+    headers["Content-Length"] = str(end - start)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers)
+    pieces = await _in_thread(store.read_artifact, run_id, path, start, end)
+    return StreamingResponse(_streamed(pieces), status, headers=headers)
+
+
+def _range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Return [start, end) of a Range header of one range; None: answer with the whole file, as RFC 9110 14.2 allows."""
+    if header is None or not header.startswith("bytes=") or "," in header:
+        return None
+    first, dash, last = header.removeprefix("bytes=").strip().partition("-")
+    if not dash or not (first + last).isdecimal():
+        return None
+    if not first:
+        return max(0, size - int(last)), size
+    return int(first), min(size, int(last) + 1) if last else size
+
+
+async def _streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await _in_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+async def _put_artifact(request: Request) -> Response:
+    store, run_id = _store(request), request.path_params["run_id"]
+    path = validate_artifact_path(request.path_params["path"])
+    await _in_thread(store.get_run, run_id)  # before the body is read
+    with tempfile.NamedTemporaryFile(dir=request.app.state.staging, delete=False) as target:
+        staged = Path(target.name)
+        try:
+            async for piece in request.stream():
+                if piece:
+                    await _in_thread(target.write, piece)
+            target.flush()
+            info = await _in_thread(store.put_artifact, run_id, path, staged, move=True)
+        finally:
+            staged.unlink(missing_ok=True)
+    return json_response(info)
+
+
+async def _delete_artifact(request: Request) -> Response:
+    path = request.path_params
+    await _in_thread(_store(request).delete_artifact, path["run_id"], path["path"])
+    return json_response(Deleted(1))
+
+
+async def _changes(request: Request) -> Response:
+    query = _Query(request)
+    since, limit = query.number("since", -1, -1, 2**53), query.number("limit", _MAX_CHANGES, 1, _MAX_CHANGES)
+    return json_response(ChangeList(await _in_thread(_store(request).changes, since, limit)))
+
+
+async def _gc(request: Request) -> Response:
+    return json_response(await _in_thread(_store(request).gc))
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(openapi(ROUTES))
+
+
+_RUN = "/api/v1/runs/{run_id}"
+_FILE = _RUN + "/artifacts/{path:path}"
+_LIST = {
+    "experiment": "only of this experiment",
+    "text": "words that must all occur in name, id, tags, params …",
+    "status": "status words with commas",
+    "ids": "run ids with commas",
+    "parent_id": "children of this run",
+    "top_level": "true: without child runs",
+    "deleted": "true: deleted runs only",
+    "order_by": "start, name, number, status, duration, experiment, user, metric:NAME, param:NAME, tag:NAME; - for descending",
+    "limit": "1 to 1000",
+    "page_token": "of the page before",
+}
+
+ROUTES: list[Route] = [
+    Route("GET", "/api/v1/info", "What serves, and what", _info, answer=ServerInfo),
+    Route("GET", "/api/v1/experiments", "All experiments", _experiments, answer=ExperimentList),
+    Route("GET", "/api/v1/runs", "Search runs", _list_runs, query=_LIST, answer=RunPage),
+    Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),
+    Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),
+    Route("GET", _RUN, "One run with all but its points", _get_run, answer=RunInfo),
+    Route("PATCH", _RUN, "Rename, describe, tag, mark as deleted, cancel", _patch_run, body=RunPatch, answer=RunInfo),
+    Route("DELETE", _RUN, "Remove a run for good", _delete_run, answer=Deleted),
+    Route("POST", _RUN + "/batches", "Store a batch of records", _apply, body="application/msgpack", answer=Watermark),
+    Route("GET", _RUN + "/writers/{writer_id}", "What is stored of a writer", _watermark, answer=Watermark),
+    Route("POST", "/api/v1/series", "Series as buckets", _series, body=SeriesQuery, answer=frames.MEDIA_TYPE),
+    Route(
+        "GET",
+        _RUN + "/columns",
+        "Every point of one series",
+        _columns,
+        query={"name": "metric", "column": "of a table metric"},
+        answer=frames.MEDIA_TYPE,
+    ),
+    Route(
+        "GET",
+        _RUN + "/table",
+        "Rows of a table metric",
+        _table,
+        query={"name": "metric", "first_row": "from 0", "limit": "1 to 10000"},
+        answer=TablePage,
+    ),
+    Route(
+        "GET",
+        _RUN + "/log",
+        "Lines of the log",
+        _log,
+        query={"first_line": "from 0; negative: from the end", "limit": "1 to 10000"},
+        answer=LogPage,
+    ),
+    Route("GET", _RUN + "/log.txt", "The whole log", _log_text, answer="text/plain"),
+    Route("GET", _RUN + "/artifacts", "Files of a run", _artifacts, query={"prefix": "folder"}, answer=ArtifactList),
+    Route("GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"),
+    Route("PUT", _FILE, "Store a file, replacing one of that path", _put_artifact, body="*/*", answer=ArtifactInfo),
+    Route("DELETE", _FILE, "Remove a file", _delete_artifact, answer=Deleted),
+    Route(
+        "GET", "/api/v1/changes", "What happened since", _changes, query={"since": "id; -1: newest", "limit": "1 to 1000"},
+        answer=ChangeList,
+    ),
+    Route("POST", "/api/v1/gc", "Compact and give space back", _gc, answer=GcReport),
+    Route("GET", "/api/v1/openapi.json", "This document", _openapi, answer="application/json"),
+]
+
+
+# -------------------------------------------------------------------------- errors
+
+
+def error_response(
+    status: int, code: str, message: str, *, parameter: str | None = None, details: Mapping[str, Any] | None = None
+) -> Response:
+    """Return the one error shape."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if parameter is not None:
+        error["parameter"] = parameter
+    if details:
+        error["details"] = dict(details)
+    return json_response({"error": error}, status)
+
+
+def details_of(error: Exception) -> dict[str, Any]:
+    """Return what a client can act on beyond the message."""
+    return {"expected": list(error.expected)} if isinstance(error, WriterGapError) else {}
+
+
+def parameter_of(error: Exception) -> str | None:
+    """Return the parameter an error is about."""
+    return error.parameter if isinstance(error, InvalidValueError) else None
+
+
+# ------------------------------------------------------------------------- document
+
+
+def openapi(routes: list[Route]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a table of routes."""
+    structs = [kind for route in routes for kind in (route.body, route.answer) if isinstance(kind, type)]
+    schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(structs, schemas))
+    paths: dict[str, Any] = {}
+
+    def content(kind: Any) -> dict[str, Any]:
+        return {"application/json": {"schema": schema_of[kind]}} if isinstance(kind, type) else {kind: {}}
+
+    for route in routes:
+        path = route.path.replace(":path}", "}")
+        names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+        operation: dict[str, Any] = {
+            "summary": route.summary,
+            "operationId": route.handler.__name__.strip("_") + ("_" + route.method.lower() if route.method != "GET" else ""),
+            "parameters": [
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+            ]
+            + [
+                {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+                for name, meaning in route.query.items()
+            ],
+            "responses": {
+                "200": {"description": "done", "content": content(route.answer)},
+                "4XX": {"description": "the client's mistake", "content": {"application/json": {"schema": _ERROR_SCHEMA}}},
+            },
+        }
+        if route.body is not None:
+            operation["requestBody"] = {"required": True, "content": content(route.body)}
+        paths.setdefault(path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "tracklog", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "parameter": {"type": "string"},
+                "details": {"type": "object"},
+            },
+        }
+    },
+}
+
+
+async def docs_page(request: Request) -> Response:
+    """Answer with the table of routes for people; needs no other host."""
+    rows = []
+    for route in ROUTES:
+        names = ", ".join(f"<code>{html.escape(name)}</code> {html.escape(text)}" for name, text in route.query.items())
+        takes = "" if route.body is None else getattr(route.body, "__name__", str(route.body))
+        gives = getattr(route.answer, "__name__", str(route.answer))
+        rows.append(
+            f"<tr><td><b>{route.method}</b></td><td><code>{html.escape(route.path)}</code><br><small>{names}</small></td>"
+            f"<td>{html.escape(route.summary)}</td><td>{html.escape(takes)}</td><td>{html.escape(gives)}</td></tr>"
+        )
+    page = _DOCS.replace("ROWS", "".join(rows)).replace("VERSION", __version__)
+    digest = hashlib.sha256(page.encode()).hexdigest()[:16]
+    return Response(page, media_type="text/html", headers={"ETag": f'"{digest}"'})
+
+
+_DOCS = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>tracklog API</title><style>:root{color-scheme:light dark}body{font:14px/1.5 system-ui;margin:2rem auto;max-width:70rem;
+padding:0 1rem}table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.4rem .6rem;vertical-align:top;
+border-bottom:1px solid #8884}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}</style>
+<h1>tracklog VERSION: HTTP API</h1><p>The same as an <a href="/api/v1/openapi.json">OpenAPI document</a>.
+Live changes: <code>GET /api/v1/events</code> (server-sent events, resumes with <code>Last-Event-ID</code>).
+Every error is <code>{"error": {"code", "message", "parameter"?, "details"?}}</code>.</p>
+<table><tr><th>Method<th>Path and query<th>What it does<th>Takes<th>Gives</tr>ROWS</table></html>"""
+
+
+async def health(request: Request) -> Response:
+    """Answer that the server runs."""
+    return PlainTextResponse("OK")
