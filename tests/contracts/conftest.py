@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
-from tests.servers import serve
 from tracklog.storage import Store
 from tracklog.storage.local import LocalStore
-from tracklog.storage.remote import RemoteStore
+
+OpenNew = Callable[[Path], AbstractContextManager[Store]]  # opens a new store in a folder
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def postgres(session_stack: ExitStack) -> Callable[[], PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def implementers(postgres: Callable[[], PostgresServer]) -> dict[str, Callable[[Path], Iterator[Store]]]:
+def implementers(postgres: Callable[[], PostgresServer]) -> dict[str, OpenNew]:
     """Return, by name, how each implementer opens a new store in an empty folder."""
 
     @contextmanager
@@ -61,6 +61,9 @@ def implementers(postgres: Callable[[], PostgresServer]) -> dict[str, Callable[[
 
     @contextmanager
     def remote(folder: Path) -> Iterator[Store]:
+        from tests.servers import serve
+        from tracklog.storage.remote import RemoteStore
+
         with serve(folder) as server, closing(RemoteStore(server.url)) as store:
             yield store
 
@@ -85,7 +88,7 @@ def implementer(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def place(
     implementer: str,
-    implementers: dict[str, Callable[[Path], ExitStack]],
+    implementers: dict[str, OpenNew],
     shared_places: dict[str, Place],
     session_stack: ExitStack,
     tmp_path_factory: pytest.TempPathFactory,
@@ -104,7 +107,7 @@ def store(place: Place) -> Store:
 
 @pytest.fixture
 def empty_store(
-    implementer: str, implementers: dict[str, Callable[[Path], ExitStack]], tmp_path: Path
+    implementer: str, implementers: dict[str, OpenNew], tmp_path: Path
 ) -> Iterator[Store]:
     """A new store of the implementer."""
     with implementers[implementer](tmp_path / "workspace") as store:

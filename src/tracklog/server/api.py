@@ -460,7 +460,9 @@ async def _changes(request: Request) -> Response:
 
 
 async def _gc(request: Request) -> Response:
-    return json_response(await _in_thread(_store(request).gc))
+    query = _Query(request)
+    before = query.number("deleted_before_ms", -1, 0, 2**53)
+    return json_response(await _in_thread(_store(request).gc, deleted_before_ms=None if before < 0 else before))
 
 
 async def _openapi(request: Request) -> Response:
@@ -527,7 +529,7 @@ ROUTES: list[Route] = [
         "GET", "/api/v1/changes", "What happened since", _changes, query={"since": "id; -1: newest", "limit": "1 to 1000"},
         answer=ChangeList,
     ),
-    Route("POST", "/api/v1/gc", "Compact and give space back", _gc, answer=GcReport),
+    Route("POST", "/api/v1/gc", "Compact, remove deleted runs, give space back", _gc, query={"deleted_before_ms": "only runs deleted before"}, answer=GcReport),
     Route("GET", "/api/v1/openapi.json", "This document", _openapi, answer="application/json"),
 ]
 

@@ -144,7 +144,7 @@ def decode_columns(data: bytes) -> MetricColumns:
         values = values.astype({"f8": np.float64, "i8": np.int64}.get(header.dtype, np.bool_))
     else:
         values = np.empty(len(header.values), object)
-        values[:] = [_from_json(value) for value in header.values]
+        values[:] = [from_json(value) for value in header.values]
     return MetricColumns(
         run_id=header.run_id,
         name=header.name,
@@ -209,12 +209,14 @@ def _damaged(reason: str) -> ServerError:
 
 
 def to_json(value: Any) -> Any:
+    """Return a value as JSON can say it; `from_json` is the way back."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
     return value
 
 
-def _from_json(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """Return what `to_json` was given."""
     if isinstance(value, dict):
         return float(value["float"])
     return value

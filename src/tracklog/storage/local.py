@@ -117,24 +117,25 @@ _RUN_COLUMNS = f"""r.pk, r.id, e.name AS experiment, r.number, r.name, {STATUS_S
     (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
 
 # The values of a run's last point win by (step, time); equal ones by order of logging.
+def _cast(name: str, sql_type: str) -> str:
+    """PostgreSQL cannot tell the type of a parameter that is compared with NULL."""
+    return f"CAST(:{name} AS {sql_type})"
+
+
+_MIN, _MAX = _cast("min", "DOUBLE PRECISION"), _cast("max", "DOUBLE PRECISION")
+_STEP, _TIME = _cast("last_step", "BIGINT"), _cast("last_time_ms", "BIGINT")
+_NEWER = f"last_step IS NULL OR {_STEP} > last_step OR ({_STEP} = last_step AND {_TIME} >= last_time_ms)"
 _UPDATE_SERIES = text(
-    """UPDATE series SET
-        count = count + :count, numbers = numbers + :numbers, total = total + :total,
-        min = CASE WHEN :min IS NULL THEN min WHEN min IS NULL OR :min < min THEN :min ELSE min END,
-        max = CASE WHEN :max IS NULL THEN max WHEN max IS NULL OR :max > max THEN :max ELSE max END,
-        dtype = CASE WHEN {newer} THEN :dtype ELSE dtype END,
-        last_number = CASE WHEN {newer} THEN :last_number ELSE last_number END,
-        last_text = CASE WHEN {newer} THEN :last_text ELSE last_text END,
-        last_step = CASE WHEN {newer} THEN :last_step ELSE last_step END,
-        last_time_ms = CASE WHEN {newer} THEN :last_time_ms ELSE last_time_ms END
-    WHERE pk = :pk""".replace(
-        "{newer}",
-        "last_step IS NULL OR :last_step > last_step OR (:last_step = last_step AND :last_time_ms >= last_time_ms)",
-    )
-).bindparams(
-    # PostgreSQL must be told the type of a parameter that may be NULL.
-    *(bindparam(name, type_=Double) for name in ("total", "min", "max", "last_number")),
-    *(bindparam(name, type_=BigInteger) for name in ("last_step", "last_time_ms")),
+    f"""UPDATE series SET
+        count = count + :count, numbers = numbers + :numbers, total = total + {_cast("total", "DOUBLE PRECISION")},
+        min = CASE WHEN {_MIN} IS NULL THEN min WHEN min IS NULL OR {_MIN} < min THEN {_MIN} ELSE min END,
+        max = CASE WHEN {_MAX} IS NULL THEN max WHEN max IS NULL OR {_MAX} > max THEN {_MAX} ELSE max END,
+        dtype = CASE WHEN {_NEWER} THEN CAST(:dtype AS INTEGER) ELSE dtype END,
+        last_number = CASE WHEN {_NEWER} THEN {_cast("last_number", "DOUBLE PRECISION")} ELSE last_number END,
+        last_text = CASE WHEN {_NEWER} THEN CAST(:last_text AS TEXT) ELSE last_text END,
+        last_step = CASE WHEN {_NEWER} THEN {_STEP} ELSE last_step END,
+        last_time_ms = CASE WHEN {_NEWER} THEN {_TIME} ELSE last_time_ms END
+    WHERE pk = :pk"""  # noqa: S608  # nothing but parameters
 )
 
 
@@ -480,7 +481,7 @@ class LocalStore:
         changed = connection.execute(
             text(
                 "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
-                " error = CASE WHEN :keep_error = 1 THEN error ELSE :error END WHERE pk = :pk AND status_ms <= :time"
+                " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END WHERE pk = :pk AND status_ms <= :time"
             ).bindparams(
                 bindparam("end", type_=BigInteger),
                 bindparam("error", type_=Text),

@@ -1,0 +1,168 @@
+"""The ASGI application: API, live events, portal; security headers and the one error shape around them."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import logging
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route as StarletteRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tracklog.errors import TracklogError
+from tracklog.server.api import ROUTES, details_of, docs_page, error_response, health, parameter_of
+from tracklog.server.live import Live
+from tracklog.storage import Store
+
+_log = logging.getLogger(__name__)
+
+PORTAL = Path(__file__).parent / "portal"
+_WORKERS = 8  # a store's calls block; SQLite gains nothing from more
+_GZIP_BYTES = 2048  # below that the header costs more than it saves
+_LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "[::1]"}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_UNBUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>tracklog</title>
+<style>:root{color-scheme:light dark}body{font:16px/1.6 system-ui;max-width:36rem;margin:20vh auto;padding:0 1rem}</style>
+<h1>The portal is not built</h1><p>This is a source tree without the built web interface. Run <code>make portal</code>,
+then reload. The <a href="/docs">HTTP API</a> works already.</p></html>"""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(store: Store, *, workspace: str, loopback: bool = True) -> Starlette:
+    """Return the application over a store.
+
+    Args:
+        workspace: what the portal calls the store.
+        loopback: bound to this machine only: then requests that name another host are refused, because a web page
+            anywhere could otherwise reach this server through the user's browser (DNS rebinding).
+    """
+    live = Live(store)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _WORKERS
+        with tempfile.TemporaryDirectory(prefix="tracklog-uploads-") as staging:
+            app.state.staging = staging
+            yield
+        await live.close()
+
+    routes = [
+        StarletteRoute(route.path, _answered(route.handler), methods=[route.method]) for route in ROUTES
+    ]
+    routes += [
+        StarletteRoute("/api/v1/events", _answered(live.events), methods=["GET"]),
+        StarletteRoute("/health", health, methods=["GET"]),
+        StarletteRoute("/docs", _answered(docs_page), methods=["GET"]),
+        StarletteRoute("/api/{rest:path}", _no_route),
+        StarletteRoute("/{path:path}", _portal, methods=["GET"]),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _http_error, Exception: _unexpected},
+    )
+    app.state.store = store
+    app.state.workspace = workspace
+    app.state.started_ms = time.time_ns() // 1_000_000
+    app.state.clock_ms = lambda: time.time_ns() // 1_000_000
+    app.state.live = live
+    app.add_middleware(_SameOrigin, loopback=loopback)
+    return app
+
+
+class _SameOrigin:
+    """Refuses what a foreign web page sends through the user's browser."""
+
+    def __init__(self, app: ASGIApp, *, loopback: bool) -> None:
+        self._app = app
+        self._loopback = loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+            host = headers.get("host", "")
+            refusal = None
+            if self._loopback and urlsplit(f"//{host}").hostname not in _LOOPBACK_NAMES:
+                refusal = f"This server answers this machine only, and the request is for the host {host!r}. Use http://127.0.0.1."
+            origin = headers.get("origin")
+            if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+                refusal = f"A page of {origin!r} may not change anything here. Use the portal itself, or the API without a browser."
+            if refusal is not None:
+                await error_response(403, "FORBIDDEN", refusal)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _answered(handler: Handler) -> Handler:
+    """Turn our errors into answers, and compress large ones."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            response = await handler(request)
+        except TracklogError as error:
+            if error.status >= 500:
+                _log.warning("%s %s: %s", request.method, request.url.path, error)
+            return error_response(
+                error.status, error.code, error.message, parameter=parameter_of(error), details=details_of(error)
+            )
+        body = getattr(response, "body", b"")
+        if len(body) > _GZIP_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+            # Level 1: the answer leaves sooner than a better one would.
+            response.body = await anyio.to_thread.run_sync(gzip.compress, bytes(body), 1)
+            response.headers["Content-Encoding"] = "gzip"
+            response.headers["Content-Length"] = str(len(response.body))
+            response.headers["Vary"] = "Accept-Encoding"
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response
+
+    return answer
+
+
+async def _no_route(request: Request) -> Response:
+    return error_response(404, "NOT_FOUND", f"There is no route {request.url.path}. See /docs for those there are.")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code = "METHOD_NOT_ALLOWED" if status == 405 else "NOT_FOUND" if status == 404 else "INVALID_REQUEST"
+    response = error_response(status, code, f"{request.method} {request.url.path} cannot be answered. See /docs.")
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return error_response(500, "INTERNAL", "The server failed on this request; its log has the reason. Please report it.")
+
+
+async def _portal(request: Request) -> Response:
+    """Answer with a file of the portal, or its page for every address that is a view."""
+    path = request.path_params["path"]
+    file = (PORTAL / path).resolve()
+    if path and "." in path.rsplit("/", 1)[-1] and file.is_relative_to(PORTAL) and file.is_file():
+        # Names under assets/ carry a digest of the content.
+        cache = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
+        return FileResponse(file, headers={**_PAGE_HEADERS, "Cache-Control": cache})
+    if path.startswith("assets/"):
+        return error_response(404, "NOT_FOUND", f"There is no file {request.url.path}. Reload the page.")
+    page = PORTAL / "index.html"
+    if not page.is_file():
+        return HTMLResponse(_UNBUILT, 503, headers=_PAGE_HEADERS)
+    return FileResponse(page, headers={**_PAGE_HEADERS, "Cache-Control": "no-cache"})

@@ -1,0 +1,227 @@
+"""The store behind a tracklog server: `Store` over HTTP. Errors come back as the classes they were raised as."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+import urllib3
+
+from tracklog import errors
+from tracklog.errors import ServerError, StoreUnavailableError, TracklogError, WriterGapError
+from tracklog.records import Batch, Watermark, encode_batch
+from tracklog.storage import (
+    ArtifactInfo,
+    Change,
+    ExperimentInfo,
+    GcReport,
+    LogPage,
+    MetricColumns,
+    RunInfo,
+    RunPage,
+    RunQuery,
+    SeriesBuckets,
+    SeriesQuery,
+    TablePage,
+    frames,
+    validate_artifact_path,
+)
+
+_CONNECT_S = 5.0
+_READ_S = 120.0  # a large upload is answered after it is on the server's disk
+_PIECE_BYTES = 1 << 20
+_T = TypeVar("_T")
+
+
+def _error_classes() -> dict[str, type[TracklogError]]:
+    found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, TracklogError)]
+    return {kind.code: kind for kind in found}
+
+
+_CLASS_BY_CODE = _error_classes()
+
+
+class RemoteStore:
+    """`Store` of a server. Safe for threads; a forked child opens its own connections."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self._pid = 0
+        self._pool: urllib3.PoolManager | None = None
+
+    # ------------------------------------------------------------------ the wire
+
+    def _connections(self) -> urllib3.PoolManager:
+        if self._pool is None or self._pid != os.getpid():
+            self._pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=urllib3.Timeout(_CONNECT_S, _READ_S))
+            self._pid = os.getpid()
+        return self._pool
+
+    def _send(self, method: str, path: str, *, body: Any = None, media_type: str = "", stream: bool = False) -> Any:
+        headers = {"Content-Type": media_type} if media_type else {}
+        if not stream:
+            headers["Accept-Encoding"] = "gzip"
+        try:
+            response = self._connections().request(
+                method, f"{self.uri}/api/v1{path}", body=body, headers=headers, preload_content=not stream
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise StoreUnavailableError(
+                f"The tracklog server {self.uri} does not answer: {error}. Check the address, and that `tracklog serve` runs."
+            ) from error
+        if response.status >= 400:
+            raise self._error(response.status, response.data)
+        return response
+
+    def _error(self, status: int, data: bytes) -> TracklogError:
+        try:
+            said = msgspec.json.decode(data)["error"]
+            kind, message = _CLASS_BY_CODE.get(said["code"]), str(said["message"])
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            kind, message, said = None, f"{self.uri} answered status {status}, not as a tracklog server does.", {}
+            if status in (502, 503, 504):  # a proxy whose server restarts
+                return StoreUnavailableError(message)
+        if kind is WriterGapError:
+            points, events = said["details"]["expected"]
+            return WriterGapError(message, expected=(points, events))
+        try:
+            return ServerError(message) if kind is None else kind(message)
+        except TypeError:  # a class with more to tell than travels
+            return ServerError(message)
+
+    def _get(self, kind: type[_T], path: str, **query: Any) -> _T:
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._decoded(kind, self._send("GET", f"{path}?{urlencode(given)}" if given else path))
+
+    def _post(self, kind: type[_T], path: str, body: Any) -> _T:
+        sent = self._send("POST", path, body=msgspec.json.encode(body), media_type="application/json")
+        return self._decoded(kind, sent)
+
+    def _decoded(self, kind: type[_T], response: Any) -> _T:
+        try:
+            return msgspec.json.decode(response.data, type=kind)
+        except msgspec.MsgspecError as error:
+            raise ServerError(
+                f"{self.uri} answered what this tracklog does not understand: {error}. Use the same version on both sides."
+            ) from error
+
+    # -------------------------------------------------------------------- Store
+
+    def apply(self, batch: Batch) -> Watermark:
+        """See `Store.apply`."""
+        path = f"{_run(batch.run_id)}/batches"
+        return self._decoded(Watermark, self._send("POST", path, body=encode_batch(batch), media_type="application/msgpack"))
+
+    def watermark(self, run_id: str, writer_id: str) -> Watermark:
+        """See `Store.watermark`."""
+        return self._get(Watermark, f"{_run(run_id)}/writers/{quote(writer_id, safe='')}")
+
+    def experiments(self) -> list[ExperimentInfo]:
+        """See `Store.experiments`."""
+        return self._get(dict[str, list[ExperimentInfo]], "/experiments")["experiments"]
+
+    def search_runs(self, query: RunQuery) -> RunPage:
+        """See `Store.search_runs`."""
+        return self._post(RunPage, "/runs/search", query)
+
+    def get_run(self, run_id: str) -> RunInfo:
+        """See `Store.get_run`."""
+        return self._get(RunInfo, _run(run_id))
+
+    def series(self, query: SeriesQuery) -> list[SeriesBuckets]:
+        """See `Store.series`."""
+        sent = self._send("POST", "/series", body=msgspec.json.encode(query), media_type="application/json")
+        return frames.decode_series(sent.data)
+
+    def columns(self, run_id: str, name: str, column: str = "") -> MetricColumns:
+        """See `Store.columns`."""
+        query = urlencode({"name": name, "column": column})
+        return frames.decode_columns(self._send("GET", f"{_run(run_id)}/columns?{query}").data)
+
+    def table(self, run_id: str, name: str, first_row: int = 0, limit: int = 1000) -> TablePage:
+        """See `Store.table`."""
+        page = self._get(TablePage, f"{_run(run_id)}/table", name=name, first_row=first_row, limit=limit)
+        return msgspec.structs.replace(page, rows=[[frames.from_json(cell) for cell in row] for row in page.rows])
+
+    def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
+        """See `Store.log_lines`."""
+        return self._get(LogPage, f"{_run(run_id)}/log", first_line=first_line, limit=limit)
+
+    def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:
+        """See `Store.put_artifact`."""
+        target = _file(run_id, path)
+        if isinstance(source, Path):
+            with source.open("rb") as stream:
+                info = self._put(target, stream)
+            if move:
+                source.unlink(missing_ok=True)
+            return info
+        return self._put(target, source)
+
+    def _put(self, target: str, stream: BinaryIO) -> ArtifactInfo:
+        pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
+        return self._decoded(ArtifactInfo, self._send("PUT", target, body=pieces, media_type="application/octet-stream"))
+
+    def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:
+        """See `Store.artifacts`."""
+        return self._get(dict[str, list[ArtifactInfo]], f"{_run(run_id)}/artifacts", prefix=prefix or None)["artifacts"]
+
+    def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """See `Store.read_artifact`."""
+        if start < 0 or (end is not None and end < start):
+            raise errors.InvalidValueError(
+                f"Cannot read bytes {start} to {end} of {path!r}. Expected 0 <= start <= end.", parameter="start", given=start
+            )
+        response = self._send("GET", _file(run_id, path), stream=True)
+        return _cut(response, start, end)
+
+    def delete_artifact(self, run_id: str, path: str) -> None:
+        """See `Store.delete_artifact`."""
+        self._send("DELETE", _file(run_id, path))
+
+    def changes(self, since: int, limit: int = 1000) -> list[Change]:
+        """See `Store.changes`."""
+        return self._get(dict[str, list[Change]], "/changes", since=max(since, -1), limit=limit)["changes"]
+
+    def delete_runs(self, run_ids: Sequence[str]) -> int:
+        """See `Store.delete_runs`."""
+        return self._post(dict[str, int], "/runs/delete", {"ids": list(run_ids)})["deleted"]
+
+    def gc(self, *, deleted_before_ms: int | None = None) -> GcReport:
+        """See `Store.gc`."""
+        given = "" if deleted_before_ms is None else f"?deleted_before_ms={deleted_before_ms}"
+        return self._decoded(GcReport, self._send("POST", f"/gc{given}"))
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if self._pool is not None:
+            self._pool.clear()
+
+
+def _run(run_id: str) -> str:
+    return f"/runs/{quote(run_id, safe='')}"
+
+
+def _file(run_id: str, path: str) -> str:
+    return f"{_run(run_id)}/artifacts/{quote(validate_artifact_path(path))}"
+
+
+def _cut(response: Any, start: int, end: int | None) -> Iterator[bytes]:
+    """Yield bytes [start, end) of a streamed answer; a range past the end is empty, as it is for a local file."""
+    position = 0
+    try:
+        for piece in response.stream(_PIECE_BYTES):
+            low, high = max(0, start - position), len(piece) if end is None else min(len(piece), end - position)
+            if low < high:
+                yield piece[low:high]
+            position += len(piece)
+            if end is not None and position >= end:
+                return
+    except urllib3.exceptions.HTTPError as error:
+        raise StoreUnavailableError(f"The download was cut off after {position} bytes: {error}. Try again.") from error
+    finally:
+        response.close()
