@@ -239,6 +239,7 @@ class LocalStore:
                 connection.execute(
                     text("UPDATE runs SET heartbeat_ms = :now, lost = 0 WHERE pk = :pk"), {"now": now, "pk": run.pk}
                 )
+            self._make_series(connection, run, batch.keys, points, events)
             if len(points):
                 self._add_points(connection, run, batch.keys, points)
             if events:
@@ -264,6 +265,8 @@ class LocalStore:
             return Watermark() if row is None else self._writer(connection, row.pk, writer_id)
 
     def _run_row(self, connection: Connection, run_id: str) -> Any:
+        if "\x00" in run_id:  # which no stored id has, and PostgreSQL refuses
+            return None
         return connection.execute(
             text(
                 "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms "
@@ -314,7 +317,8 @@ class LocalStore:
                 "key": natural_key(name),
                 "status": RunStatus.NOT_STARTED.value,
                 "start": started.start_ms,
-                "now": now,
+                # A run known only from a dead process's journal is not responding from the start.
+                "now": now if batch.live else 0,
                 "parent": started.parent_id,
                 "type": _plain(started.type),
                 "user": _plain(started.user),
@@ -360,6 +364,13 @@ class LocalStore:
                 known[address] = pk
             pks.append(pk)
         return pks
+
+    def _make_series(
+        self, connection: Connection, run: _Run, keys: list[MetricKey], points: Array, events: list[Any]
+    ) -> None:
+        """Create what is missing in the order the keys were defined: the order of a table's columns."""
+        used = set(np.unique(points["key"]).tolist()) | {event.key for event in events if isinstance(event, TextPoint)}
+        self._series(connection, run, sorted((key for key in keys if key.key in used), key=lambda key: key.key))
 
     def _update_series(self, connection: Connection, run: _Run, updates: list[dict[str, Any]]) -> None:
         updated = 0
@@ -723,7 +734,7 @@ class LocalStore:
             found: list[tuple[str, int, Any]] = []  # run id, start of the run, series row
             for run_id in dict.fromkeys(query.run_ids):
                 run = self._known_run(connection, run_id)
-                rows = self._series_rows(connection, run.pk, query.names)
+                rows = sorted(self._series_rows(connection, run.pk, query.names), key=lambda row: (row.name, row.col))
                 found.extend((run_id, run.start_ms, row) for row in rows if not row.is_text)
             needs_times = query.x != "step"
             # Times also order points of equal steps; a series that counts up strictly needs none.
@@ -747,6 +758,8 @@ class LocalStore:
 
     def _series_rows(self, connection: Connection, run_pk: int, names: Sequence[str] | None) -> Sequence[Any]:
         sql = "SELECT pk, run_pk, name, col, is_text, kind, count, last_step FROM series WHERE run_pk = :run AND count > 0"
+        if names is not None:
+            names = [name for name in names if "\x00" not in name]  # which no stored name has, and PostgreSQL refuses
         if names is None:
             return connection.execute(text(f"{sql} ORDER BY pk"), {"run": run_pk}).all()
         statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True))

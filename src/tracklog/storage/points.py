@@ -112,10 +112,11 @@ def read_hot(data: bytes) -> Array:
 def hot_points(rows: Array) -> Points:
     """Return selected rows of hot points as columns."""
     return Points(
-        np.ascontiguousarray(rows["step"]),
-        np.ascontiguousarray(rows["time_ms"]),
-        np.ascontiguousarray(rows["bits"]),
-        np.ascontiguousarray(rows["dtype"]),
+        # Fields of 33-byte records are neither contiguous nor aligned; even a single one must be copied to be.
+        rows["step"].copy(),
+        rows["time_ms"].copy(),
+        rows["bits"].copy(),
+        rows["dtype"].copy(),
     )
 
 
@@ -175,7 +176,7 @@ def _encode(column: Array) -> tuple[int, bytes]:
         if -(2**63) <= stride < 2**63 and bool((np.diff(column) == stride).all()):
             return _ARITHMETIC, _SEQUENCE.pack(int(column[0]), stride)
     if standalone is not None:
-        return _PCO, standalone.simple_compress(np.ascontiguousarray(column), ChunkConfig())
+        return _PCO, standalone.simple_compress(np.require(column, requirements=["C", "A"]), ChunkConfig())
     bits = column.view(np.uint64)
     delta = np.empty_like(bits)
     delta[0] = bits[0]

@@ -161,6 +161,12 @@ class RunSearch:
     """A run query as SQL. `count` and `page` are statements over `parameters`."""
 
     def __init__(self, query: RunQuery, now_ms: int) -> None:
+        self._order_by = query.order_by
+        after_values = None
+        if query.page_token is not None:
+            # All pages of a search go by the clock of the first, or a running duration would move between them.
+            now_ms, after_values = self._opened(query.page_token)
+        self._now_ms = now_ms
         self.limit = query.limit
         if not 1 <= query.limit <= MAX_PAGE:
             raise InvalidValueError(
@@ -175,7 +181,7 @@ class RunSearch:
         tables = "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk"
         condition = " AND ".join(where) or "1 = 1"
         self.count = f"SELECT count(*) {tables} WHERE {condition}"
-        after = self._after(query.page_token, keys)
+        after = self._after(after_values, keys, query.page_token)
         # Every key expression is named, so that the next page's token can be made from a row.
         selected = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(keys))
         ordered = ", ".join(f"k{i} {direction}" for i, (_, direction) in enumerate(keys))
@@ -186,8 +192,8 @@ class RunSearch:
 
     def token(self, row: Any) -> str:
         """Return the token of the page that follows a row of `page`."""
-        keys = list(row[1 : 1 + self._key_count])
-        return base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
+        token = [self._order_by, self._now_ms, *row[1 : 1 + self._key_count]]
+        return base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")
 
     def _where(self, query: RunQuery) -> list[str]:
         given = self.parameters
@@ -258,26 +264,24 @@ class RunSearch:
             *newest_first,
         ]
 
-    def _after(self, token: str | None, keys: list[tuple[str, str]]) -> str:
-        """Return the condition "comes after the row of the token", key by key."""
-        if token is None:
-            return ""
+    def _opened(self, token: str) -> tuple[int, list[Any]]:
+        """Return the clock and the key values of a page token."""
         try:
             padded = token + "=" * (-len(token) % 4)
-            values = json.loads(base64.urlsafe_b64decode(padded))
-        except (ValueError, TypeError):
-            values = None
-        if (
-            not isinstance(values, list)
-            or len(values) != len(keys)
-            or not all(isinstance(value, (str, int, float)) for value in values)
-        ):
-            raise InvalidValueError(
-                f"The page token {shown(token)} does not belong to this search. "
-                "Expected the `next_page_token` of the page before, with the same `order_by`.",
-                parameter="page_token",
-                given=token,
-            )
+            order_by, now_ms, *values = json.loads(base64.urlsafe_b64decode(padded))
+        except (ValueError, TypeError) as error:
+            raise _foreign_token(token) from error
+        plain = all(isinstance(value, str) or (type(value) in (int, float) and abs(value) < 2**63) for value in values)
+        if order_by != self._order_by or type(now_ms) is not int or not 0 <= now_ms < 2**62 or not plain:
+            raise _foreign_token(token)
+        return now_ms, values
+
+    def _after(self, values: list[Any] | None, keys: list[tuple[str, str]], token: str | None) -> str:
+        """Return the condition "comes after the row of the token", key by key."""
+        if values is None:
+            return ""
+        if len(values) != len(keys):
+            raise _foreign_token(token or "")
         alternatives = []
         equal = ""
         for i, ((expression, direction), value) in enumerate(zip(keys, values)):
@@ -286,3 +290,12 @@ class RunSearch:
             alternatives.append(f"({equal}{expression} {beyond} :k{i})")
             equal += f"{expression} = :k{i} AND "
         return f" AND ({' OR '.join(alternatives)})"
+
+
+def _foreign_token(token: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"The page token {shown(token)} does not belong to this search. "
+        "Expected the `next_page_token` of the page before, with the same `order_by`.",
+        parameter="page_token",
+        given=token,
+    )
