@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -59,9 +59,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# Optional[...] and not `X | None`: typer evaluates these on Python 3.10, where both work, but aliases are evaluated here.
+
 _Uri = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--uri",
         "-w",
@@ -70,15 +70,19 @@ _Uri = Annotated[
     ),
 ]
 _Place = Annotated[
-    Optional[str],
+    str | None,
     typer.Argument(
-        metavar="WORKSPACE", help="The workspace's folder. By default TRACKLOG_URI, the nearest .tracklog folder, ~/.tracklog."
+        metavar="WORKSPACE",
+        help="The workspace's folder. By default TRACKLOG_URI, the nearest .tracklog folder, ~/.tracklog.",
     ),
 ]
 _RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, its name, or experiment/name.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's id, the beginning of one, its name, or experiment/name.", show_default=False
+    ),
 ]
-_Port = Annotated[Optional[int], typer.Option(min=0, max=65535, help="By default 7777, or the next one that is free.")]
+_Port = Annotated[int | None, typer.Option(min=0, max=65535, help="By default 7777, or the next one that is free.")]
 _NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the address.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, everything the store knows.")]
 
@@ -144,11 +148,15 @@ def ui(workspace: _Place = None, port: _Port = None, no_browser: _NoBrowser = Fa
 @app.command(rich_help_panel="Watch")
 def serve(
     workspace: _Place = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")
+    ] = "127.0.0.1",
     port: _Port = None,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let everyone who reaches the address read and change runs.")] = False,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Let everyone who reaches the address read and change runs.")
+    ] = False,
     database: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(metavar="URL", help="Keep the catalog in PostgreSQL: postgresql://user:password@host/name."),
     ] = None,
 ) -> None:
@@ -177,11 +185,16 @@ def serve(
     uri = Settings.read(workspace).uri
     if is_remote(uri):
         raise InvalidValueError(
-            f"Cannot serve {uri}: it is a server's address. Expected a folder: tracklog serve FOLDER.", parameter="workspace", given=uri
+            f"Cannot serve {uri}: it is a server's address. Expected a folder: tracklog serve FOLDER.",
+            parameter="workspace",
+            given=uri,
         )
 
     def started(url: str) -> None:
-        print(f"tracklog serves {uri} at {url}   (Ctrl-C stops it)\nLog into it with: export TRACKLOG_URI={url}", flush=True)
+        print(
+            f"tracklog serves {uri} at {url}   (Ctrl-C stops it)\nLog into it with: export TRACKLOG_URI={url}",
+            flush=True,
+        )
 
     _serve(LocalStore(uri, database_url=database), host, port, started)
 
@@ -189,11 +202,14 @@ def serve(
 @app.command(rich_help_panel="Watch")
 def demo(
     workspace: Annotated[
-        Optional[Path], typer.Option("--workspace", "-w", metavar="DIR", help="Where to record; by default ~/.tracklog-demo.")
+        Path | None,
+        typer.Option("--workspace", "-w", metavar="DIR", help="Where to record; by default ~/.tracklog-demo."),
     ] = None,
     no_browser: _NoBrowser = False,
     port: _Port = None,
-    once: Annotated[bool, typer.Option("--once", help="Train as fast as possible, without the portal, then exit.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Train as fast as possible, without the portal, then exit.")
+    ] = False,
 ) -> None:
     """Train two small models for real and watch them live.
 
@@ -246,7 +262,9 @@ def _open_browser(url: str, is_unwanted: bool) -> None:
     """Open the browser where there is a display; over ssh say how to reach the address."""
     if is_unwanted:
         return
-    has_display = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    has_display = sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
     connection = os.environ.get("SSH_CONNECTION", "").split()
     if connection and not has_display:
         from urllib.parse import urlsplit
@@ -278,10 +296,14 @@ def _answers(url: str) -> bool:
 @app.command(rich_help_panel="Read")
 def ls(
     words: Annotated[
-        Optional[list[str]], typer.Argument(metavar="TEXT", help="Words that must occur in name, id, experiment, status, a tag or param.")
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="Words that must occur in name, id, experiment, status, a tag or param."),
     ] = None,
-    experiment: Annotated[Optional[str], typer.Option("--experiment", "-e", help="Only of this experiment.")] = None,
-    status: Annotated[Optional[list[RunStatus]], typer.Option("--status", "-s", case_sensitive=False, help="Only with this status; may be repeated.")] = None,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="Only of this experiment.")] = None,
+    status: Annotated[
+        list[RunStatus] | None,
+        typer.Option("--status", "-s", case_sensitive=False, help="Only with this status; may be repeated."),
+    ] = None,
     order_by: Annotated[
         str, typer.Option(help="start, name, duration, metric:NAME, param:NAME, tag:NAME; a leading - turns it round.")
     ] = "-start",
@@ -302,7 +324,11 @@ def ls(
     with _opened(uri) as store:
         query = RunQuery(experiment=experiment, text=" ".join(words or []), status=status or None, order_by=order_by)
         found, total = _search(store, query, limit)
-        if experiment is not None and not total and experiment not in (known := [one.name for one in store.experiments()]):
+        if (
+            experiment is not None
+            and not total
+            and experiment not in (known := [one.name for one in store.experiments()])
+        ):
             from tracklog.errors import unknown
 
             raise unknown("experiment", experiment, known)
@@ -313,7 +339,9 @@ def ls(
             if words or status or experiment:
                 print("No run matches. Leave out a word or an option; `tracklog ls` lists all.")
             else:
-                print(f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, or try: tracklog demo")
+                print(
+                    f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, or try: tracklog demo"
+                )
             return
         _console().print(_run_table(found, order_by))
         if total > len(found):
@@ -362,9 +390,9 @@ def show(run: _RunName, as_json: _Json = False, uri: _Uri = None) -> None:
 def logs(
     run: _RunName,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
-    lines: Annotated[Optional[int], typer.Option("--lines", "-n", min=0, help="Only the last so many lines.")] = None,
-    stream: Annotated[Optional[str], typer.Option(help="Only this stream: stdout, stderr or logging.")] = None,
-    grep: Annotated[Optional[str], typer.Option(metavar="REGEX", help="Only lines in which this occurs.")] = None,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last so many lines.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only this stream: stdout, stderr or logging.")] = None,
+    grep: Annotated[str | None, typer.Option(metavar="REGEX", help="Only lines in which this occurs.")] = None,
     uri: _Uri = None,
 ) -> None:
     """Print the console output of a run.
@@ -378,7 +406,9 @@ def logs(
     from collections import deque
 
     if stream not in (None, "stdout", "stderr", "logging"):
-        raise InvalidValueError(f"Unknown stream `{stream}`. Expected stdout, stderr or logging.", parameter="stream", given=stream)
+        raise InvalidValueError(
+            f"Unknown stream `{stream}`. Expected stdout, stderr or logging.", parameter="stream", given=stream
+        )
     try:
         pattern = re.compile(grep or "")
     except re.error as error:
@@ -488,7 +518,9 @@ def _find(store: Store, given: str, *, deleted: bool = False) -> RunInfo:
     known = {name: one for one in reversed(recent) for name in (one.id, one.name, f"{one.experiment}/{one.name}")}
     near = difflib.get_close_matches(given, known, n=3)
     hint = f"Did you mean {' or '.join(f'`{name}`' for name in near)}? " if near else ""
-    raise NotFoundError(f"Unknown run `{given}` in {store.uri}. {hint}`tracklog ls` lists runs.", what="run", given=given)
+    raise NotFoundError(
+        f"Unknown run `{given}` in {store.uri}. {hint}`tracklog ls` lists runs.", what="run", given=given
+    )
 
 
 # ------------------------------------------------------------------------- drawing
@@ -567,7 +599,9 @@ def _key_metrics(runs: Sequence[RunInfo], wanted: str) -> list[str]:
         counts.update(
             metric.name
             for metric in one.metrics
-            if metric.kind is MetricKind.SCALAR and metric.dtype is not DType.TEXT and not metric.name.startswith("system/")
+            if metric.kind is MetricKind.SCALAR
+            and metric.dtype is not DType.TEXT
+            and not metric.name.startswith("system/")
         )
     if wanted:
         counts[wanted] = len(runs) + 1
@@ -628,8 +662,7 @@ def _head(info: RunInfo) -> list[tuple[str, Any]]:
         ("Description", info.description),
         ("Deleted", "yes; `tracklog rm --restore` brings it back" if info.deleted else ""),
     ]
-    for topic in ("command", "git", "host"):
-        rows.append((topic.capitalize(), _topic(info.info.get(topic))))
+    rows += [(topic.capitalize(), _topic(info.info.get(topic))) for topic in ("command", "git", "host")]
     return [(name, value) for name, value in rows if value]
 
 
@@ -637,7 +670,11 @@ def _topic(value: Any) -> str:
     """Return captured circumstances in a line; long parts such as a diff are left to the portal and --json."""
     if not isinstance(value, dict):
         return _plain(str(value)) if value else ""
-    parts = [f"{name} {part}" for name, part in value.items() if isinstance(part, (str, int, float)) and len(str(part)) <= 120]
+    parts = [
+        f"{name} {part}"
+        for name, part in value.items()
+        if isinstance(part, (str, int, float)) and len(str(part)) <= 120
+    ]
     return " · ".join(parts)
 
 
@@ -767,3 +804,572 @@ def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 # ---------------------------------------------------------------------- taking along
+
+
+@app.command(rich_help_panel="Take along")
+def export(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="File to write.", show_default=False)],
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Only this run; by default all.")] = None,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="All runs of this experiment.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", "-f", help="csv, parquet or json; by default what PATH ends with.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace PATH if it exists.")] = False,
+    uri: _Uri = None,
+) -> None:
+    """Write every point of every metric to a file, each value exactly as it was logged.
+
+    Columns: run_id, name, column (of a row or table metric), step, time_ms (UTC), value, text. Parquet has a column
+    `integer` too, for int64 and bool, which its float `value` cannot hold exactly. In JSON NaN and the infinities are the
+    strings "NaN", "Infinity" and "-Infinity".
+
+    Of more than one run a table of the runs is written as well: PATH with `.runs` before its ending; JSON has both in one.
+
+    \b
+    Examples:
+      tracklog export 3f2a -o points.csv
+      tracklog export -e diabetes-ridge -o ridge.parquet
+      tracklog export -o everything.json
+    """
+    from tracklog.storage import RunQuery
+
+    kind = (format_name or output.suffix.removeprefix(".")).lower()
+    if kind not in _EXPORTS:
+        given = f"`{format_name}`" if format_name else f"the ending of `{output}`"
+        raise InvalidValueError(
+            f"Unknown export format: {given}. Expected csv, parquet or json; give one with --format.",
+            parameter="format",
+            given=kind,
+        )
+    if run is not None and experiment is not None:
+        raise InvalidValueError(
+            "Give either a RUN or --experiment, not both.", parameter="experiment", given=experiment
+        )
+    table_path = output.with_name(f"{output.stem}.runs{output.suffix}") if run is None and kind != "json" else None
+    for path in (output, table_path):
+        if path is not None and path.exists() and not force:
+            raise ConflictError(f"{path} exists already. Choose another name, or replace it with --force.")
+    with _opened(uri) as store:
+        if run is not None:
+            runs = [store.get_run(_find(store, run).id)]
+        else:
+            if experiment is not None and experiment not in (known := [one.name for one in store.experiments()]):
+                from tracklog.errors import unknown
+
+                raise unknown("experiment", experiment, known)
+            runs, _ = _search(store, RunQuery(experiment=experiment, order_by="start"), 0)
+        with _progress("Exporting points") as progress, contextlib.ExitStack() as finished:
+            partial = finished.enter_context(_replacing(output))
+            table_partial = None if table_path is None else finished.enter_context(_replacing(table_path))
+            count = _EXPORTS[kind](runs, _points(store, runs, progress), partial, table_partial)
+    print(
+        f"{count:,} points of {len(runs)} run{'s' * (len(runs) != 1)} → {output}"
+        + (f", {table_path}" if table_path else "")
+    )
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the name of `path` when the block succeeds and is removed when it fails."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.touch()
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        if isinstance(error, TracklogError):
+            raise
+        raise TracklogError(f"Cannot write {path}: {error.strerror or error}. Choose another place with -o.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+# run_id, name, column, steps, times_ms, values: a whole series at once
+_Series = tuple[str, str, str, list[int], list[int], list[Any]]
+
+
+def _points(store: Store, runs: Sequence[RunInfo], progress: Callable[[int, int], None]) -> Iterator[_Series]:
+    total = sum(metric.count for one in runs for metric in one.metrics)
+    done = 0
+    for one in runs:
+        # Numbers and text logged under one name have a summary each, but are one series.
+        for name, column in dict.fromkeys((metric.name, metric.column) for metric in one.metrics):
+            series = store.columns(one.id, name, column)
+            yield one.id, name, column, series.steps.tolist(), series.times_ms.tolist(), series.values.tolist()
+            done += len(series)
+            progress(done, total)
+
+
+def _run_rows(runs: Sequence[RunInfo]) -> dict[str, list[Any]]:
+    """Return the runs as columns; of metrics the last value, exactly."""
+    from tracklog.records import DType
+    from tracklog.sdk.native import table_row
+
+    exact: dict[DType, Callable[[str], Any]] = {
+        DType.FLOAT: float,
+        DType.INT: int,
+        DType.BOOL: "true".__eq__,
+        DType.NONE: lambda _: None,
+        DType.TEXT: str,
+    }
+    rows = []
+    for one in runs:
+        row = table_row(one)
+        for metric in one.metrics:
+            label = f"metrics.{metric.name}" + (f".{metric.column}" if metric.column else "")
+            row[label] = exact[metric.dtype](metric.last_text)
+        rows.append(row)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)  # repr of a float reads back to the same bits
+
+
+def _write_csv(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, table_path: Path | None) -> int:
+    import csv
+
+    count = 0
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["run_id", "name", "column", "step", "time_ms", "value", "text"])
+        for run_id, name, column, steps, times_ms, values in points:
+            for step, time_ms, value in zip(steps, times_ms, values, strict=True):
+                cells = ("", value) if isinstance(value, str) else (_cell(value), "")
+                rows.writerow((run_id, name, column, step, time_ms, *cells))
+            count += len(steps)
+    if table_path is not None:
+        columns = _run_rows(runs)
+        with table_path.open("w", newline="", encoding="utf-8") as stream:
+            rows = csv.writer(stream)
+            rows.writerow(columns)
+            rows.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+    return count
+
+
+def _write_json(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, _: Path | None) -> int:
+    import json
+
+    import msgspec
+
+    words = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    count = 0
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(
+            '{"runs": [\n' + ",\n".join(msgspec.json.encode(one).decode() for one in runs) + '\n],\n"points": ['
+        )
+        for run_id, name, column, steps, times_ms, values in points:
+            for step, time_ms, value in zip(steps, times_ms, values, strict=True):
+                row: dict[str, Any] = {
+                    "run_id": run_id,
+                    "name": name,
+                    "column": column,
+                    "step": step,
+                    "time_ms": time_ms,
+                }
+                if isinstance(value, str):
+                    row["text"] = value
+                else:
+                    row["value"] = words.get(repr(value), value) if isinstance(value, float) else value
+                stream.write(("\n" if count == 0 else ",\n") + json.dumps(row, ensure_ascii=False, allow_nan=False))
+                count += 1
+        stream.write("\n]}\n")
+    return count
+
+
+def _write_parquet(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, table_path: Path | None) -> int:
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]  # has no types of its own
+        import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
+    except ModuleNotFoundError as error:
+        from tracklog.errors import MissingExtraError
+
+        raise MissingExtraError("pyarrow", "tables", "Export to Parquet") from error
+    words = [("run_id", pa.string()), ("name", pa.string()), ("column", pa.string())]
+    numbers = [("step", pa.int64()), ("time_ms", pa.int64()), ("value", pa.float64()), ("integer", pa.int64())]
+    schema = pa.schema([*words, *numbers, ("text", pa.string())])
+    count = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for run_id, name, column, steps, times_ms, values in points:
+            n = len(steps)
+            cells = [
+                [run_id] * n,
+                [name] * n,
+                [column] * n,
+                steps,
+                times_ms,
+                [None if value is None or isinstance(value, str) else float(value) for value in values],
+                [int(value) if isinstance(value, int) else None for value in values],
+                [value if isinstance(value, str) else None for value in values],
+            ]
+            writer.write_table(
+                pa.table([pa.array(cell, field.type) for cell, field in zip(cells, schema, strict=True)], schema=schema)
+            )
+            count += n
+    if table_path is not None:
+        columns = {}
+        for name, values in _run_rows(runs).items():
+            kinds = {type(value) for value in values if value is not None}
+            # A param may be a number in one run and text in another; text can hold both.
+            columns[name] = pa.array(
+                values if len(kinds) <= 1 else [None if value is None else _cell(value) for value in values]
+            )
+        pq.write_table(pa.table(columns), table_path, compression="zstd")
+    return count
+
+
+_EXPORTS = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}
+
+
+# ------------------------------------------------------------------------- keeping
+
+
+@app.command(rich_help_panel="Keep in order")
+def sync(workspace: _Place = None) -> None:
+    """Store what runs logged before they died or lost their server.
+
+    A journal that a killed process left is brought into its workspace: the folder's own journals, and those of this
+    machine for servers. The portal and the next run do the same by themselves; sending twice does no harm.
+
+    \b
+    Examples:
+      tracklog sync
+      tracklog sync ./experiments
+    """
+    from tracklog.settings import Settings
+    from tracklog.storage import open_store
+    from tracklog.storage.drain import recover
+
+    settings = Settings.read(workspace)
+    recovered = []
+    unreachable = False
+    with _progress("Recovering journals") as progress:
+        for root, uri in _journal_roots(settings):
+            try:
+                # Journals in a workspace's own folder are its own, even if the folder was moved since.
+                own = root == Path(settings.uri) / "journals"
+                with contextlib.closing(open_store(uri, create=False)) as store:
+                    recovered += recover(root, store, store_uri=None if own else uri, progress=progress)
+            except TracklogError as error:
+                unreachable = True
+                _complain(f"{error.message} The journals for {uri} stay in {root}.")
+    for one in recovered:
+        print(f"{one.run_id}: {one.points:,} points, {one.events:,} other records, {one.files} files")
+    print(
+        f"{len(recovered)} journal{'s' * (len(recovered) != 1)} stored." if recovered else "No journals were waiting."
+    )
+    if unreachable:
+        raise typer.Exit(1)
+
+
+def _journal_roots(settings: Settings) -> list[tuple[Path, str]]:
+    """Return folders with left-over journals, each with the address its journals are for."""
+    import json
+
+    from tracklog.journal import abandoned
+    from tracklog.settings import is_remote, journals_folder
+
+    found: dict[tuple[Path, str], None] = {}
+    roots = {settings.journals, journals_folder(settings.uri), journals_folder("https://any")}
+    for root in sorted(roots):
+        for journal in abandoned(root):
+            if not is_remote(settings.uri) and root == Path(settings.uri) / "journals":
+                found[root, settings.uri] = None
+                continue
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # `doctor` tells of unreadable ones
+                found[root, str(json.loads((journal / "journal.json").read_text())["store"])] = None
+    return list(found)
+
+
+@app.command(rich_help_panel="Keep in order")
+def gc(
+    deleted_before: Annotated[
+        float,
+        typer.Option(
+            metavar="DAYS", min=0, help="Remove runs for good that were deleted so long ago; 0: all deleted ones."
+        ),
+    ] = _GC_DAYS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is there to clean up.")] = False,
+    uri: _Uri = None,
+) -> None:
+    """Clean up: remove deleted runs for good, compress points, give space back.
+
+    \b
+    Examples:
+      tracklog gc --dry-run
+      tracklog gc --deleted-before 0
+    """
+    from tracklog.storage import RunQuery
+
+    with _opened(uri) as store:
+        if dry_run:
+            deleted, total = _search(store, RunQuery(deleted=True), 20)
+            for one in deleted:
+                print(f"{one.id}  {one.experiment}/{one.name}  started {_ago(one.start_ms)}")
+            when = f", as far as that was {deleted_before:g} days ago" if deleted_before else ""
+            print(f"{total} deleted run{'s' * (total != 1)} would be removed for good{when}. Nothing was changed.")
+            return
+        with _console(stderr=True).status("Cleaning up"):
+            report = store.gc(deleted_before_ms=_now_ms() - int(deleted_before * 86_400_000))
+    print(
+        f"{report.runs_deleted} deleted runs removed for good, {report.journals_recovered} journals stored, "
+        f"{_size(report.bytes_before)} → {_size(report.bytes_after)}."
+    )
+
+
+@app.command(rich_help_panel="Keep in order")
+def rm(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, as in `show`.", show_default=False)],
+    forever: Annotated[
+        bool, typer.Option("--forever", help="Remove all they recorded, now. This cannot be undone.")
+    ] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Bring deleted runs back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --forever.")] = False,
+    uri: _Uri = None,
+) -> None:
+    """Delete runs. They can be brought back until `tracklog gc` removes them for good.
+
+    \b
+    Examples:
+      tracklog rm 3f2a 81c0
+      tracklog rm --restore 3f2a
+      tracklog rm --forever diabetes-ridge/run-3
+    """
+    import uuid
+
+    from tracklog.records import Batch, RunEdited
+
+    if forever and restore:
+        raise InvalidValueError("Give either --forever or --restore, not both.", parameter="restore", given=restore)
+    with _opened(uri) as store:
+        # All are looked up first: a misspelt one must not leave the others half done.
+        found = [_find(store, one, deleted=True) for one in runs]
+        if forever:
+            active = [one for one in found if not one.status.is_final() and one.status is not RunStatus.NOT_RESPONDING]
+            if active:
+                raise ConflictError(
+                    f"Run {active[0].id} ({active[0].experiment}/{active[0].name}) is {active[0].status.value}. "
+                    "Stop it first, or delete it without --forever."
+                )
+            if not yes:
+                names = ", ".join(f"{one.experiment}/{one.name}" for one in found)
+                typer.confirm(f"Remove {names} with all points and files, for good?", abort=True)
+            store.delete_runs([one.id for one in found])
+        for one in found:
+            if not forever:
+                edit = RunEdited(deleted=not restore)
+                store.apply(Batch(run_id=one.id, writer_id=uuid.uuid4().hex, events=[edit], live=False))
+            done = "removed for good" if forever else "restored" if restore else "deleted"
+            print(f"{one.id}  {one.experiment}/{one.name}  {done}")
+
+
+# -------------------------------------------------------------------------- doctor
+
+
+@app.command(rich_help_panel="Keep in order")
+def doctor(workspace: _Place = None) -> None:
+    """Check the installation and the workspace; each finding comes with a remedy.
+
+    Exit code 1 when there is a problem.
+    """
+    from rich.text import Text
+
+    colours = {"ok": "green", "warning": "yellow", "problem": "red"}
+    worst_is_problem = False
+    console = _console()
+    for state, what, detail in _findings(workspace):
+        worst_is_problem |= state == "problem"
+        console.print(Text.assemble((f"{state:8}", colours[state]), (f"{what:14}", "bold"), detail), soft_wrap=True)
+    if worst_is_problem:
+        raise typer.Exit(1)
+
+
+_Finding = tuple[str, str, str]  # "ok", "warning" or "problem"; topic; what is so, and what to do
+
+
+def _findings(workspace: str | None) -> Iterator[_Finding]:
+    import platform
+
+    from tracklog.settings import Settings, is_remote
+
+    yield "ok", "python", f"{platform.python_version()} at {sys.executable}"
+    yield from _package_findings()
+    settings = Settings.read(workspace)
+    if workspace is not None:
+        how = "given"
+    elif os.environ.get("TRACKLOG_URI"):
+        how = "from TRACKLOG_URI"
+    elif settings.uri == str(Path.home() / ".tracklog"):
+        how = "the default"
+    else:
+        how = "the nearest .tracklog folder upward from here"
+    yield "ok", "workspace", f"{settings.uri} ({how})"
+    if is_remote(settings.uri):
+        if _answers(settings.uri):
+            yield "ok", "server", "answers"
+        else:
+            remedy = (
+                "Check the address, and that `tracklog serve` runs there. Runs keep what they log in their journals."
+            )
+            yield "problem", "server", f"{settings.uri} does not answer. {remedy}"
+    else:
+        yield from _folder_findings(Path(settings.uri))
+    yield from _journal_findings(settings)
+
+
+def _package_findings() -> Iterator[_Finding]:
+    from importlib import metadata, resources
+
+    def versions(names: Sequence[str]) -> tuple[list[str], list[str]]:
+        present, absent = [], []
+        for name in names:
+            try:
+                present.append(f"{name} {metadata.version(name)}")
+            except metadata.PackageNotFoundError:
+                absent.append(name)
+        return present, absent
+
+    from tracklog import __version__
+
+    present, absent = versions(
+        ["msgspec", "numpy", "sqlalchemy", "starlette", "uvicorn", "pcodec", "psutil", "rich", "typer"]
+    )
+    if absent:
+        yield (
+            "problem",
+            "packages",
+            f"missing: {', '.join(absent)}. Install again with: pip install --force-reinstall tracklog",
+        )
+    yield "ok", "packages", f"tracklog {__version__}, {', '.join(present)}"
+    present, absent = versions(["pandas", "polars", "pyarrow", "matplotlib", "pillow", "scikit-learn", "psycopg"])
+    yield "ok", "extras", (", ".join(present) or "none") + (f"; not installed: {', '.join(absent)}" if absent else "")
+    if resources.files("tracklog").joinpath("server/portal/index.html").is_file():
+        yield "ok", "portal", "built"
+    else:
+        remedy = "In a source tree build it with `python hatch_build.py`; else install the wheel again."
+        yield "problem", "portal", f"its files are missing from this installation. {remedy}"
+
+
+def _folder_findings(folder: Path) -> Iterator[_Finding]:
+    import shutil
+
+    if not (folder / "workspace.db").exists():
+        yield "warning", "catalog", "there is no workspace yet; the first run creates it. Try: tracklog demo"
+    else:
+        from tracklog.storage.local import LocalStore
+
+        try:
+            with contextlib.closing(LocalStore(folder, create=False)) as store:
+                problems = store.check()
+                experiments = store.experiments()
+                runs = sum(one.runs for one in experiments)
+                yield "ok", "catalog", f"{runs} runs in {len(experiments)} experiments, {_size(store.size_bytes())}"
+            remedy = "Copy the folder, then export what can be read with `tracklog export`."
+            yield from (("problem", "catalog", f"{problem} {remedy}") for problem in problems)
+        except TracklogError as error:
+            yield "problem", "catalog", error.message
+    probed = next(one for one in (folder, *folder.parents) if one.is_dir())
+    free = shutil.disk_usage(probed).free
+    if free > 2_000_000_000:
+        yield "ok", "disk", f"{_size(free)} free"
+    else:
+        state = "warning" if free > 200_000_000 else "problem"
+        yield (
+            state,
+            "disk",
+            f"only {_size(free)} free. Make room, for example with `tracklog gc`; runs need it for their journals.",
+        )
+    yield from _file_system_findings(probed)
+    yield from _portal_findings(folder)
+
+
+def _file_system_findings(folder: Path) -> Iterator[_Finding]:
+    """Try what journals need in the folder itself: network mounts often lack locks or mmap."""
+    import mmap
+    import tempfile
+
+    from tracklog.locks import try_lock
+
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tracklog-doctor-", dir=folder) as scratch:
+            probe = Path(scratch) / "probe"
+            probe.write_bytes(bytes(mmap.PAGESIZE))
+            try:
+                held = try_lock(probe)
+                second = try_lock(probe)
+                for fd in (held, second):
+                    if fd is not None:
+                        os.close(fd)
+                if second is None:
+                    yield "ok", "file locks", "work"
+                else:
+                    yield (
+                        "warning",
+                        "file locks",
+                        "are not kept. Use the workspace from one machine only, or through `tracklog serve`.",
+                    )
+            except OSError as error:
+                yield (
+                    "warning",
+                    "file locks",
+                    f"are missing here ({error}). Journals of dead runs need `tracklog sync` by hand.",
+                )
+            try:
+                with probe.open("r+b") as stream, mmap.mmap(stream.fileno(), mmap.PAGESIZE) as mapped:
+                    mapped[0] = 1
+                yield "ok", "mmap", "works"
+            except OSError as error:
+                yield (
+                    "warning",
+                    "mmap",
+                    f"is missing here ({error}). Logging works, but slower; set TRACKLOG_JOURNALS to a local disk.",
+                )
+    except OSError as error:
+        yield (
+            "problem",
+            "folder",
+            f"{folder} cannot be written: {error}. Check its owner and rights, or use another workspace.",
+        )
+
+
+def _portal_findings(folder: Path) -> Iterator[_Finding]:
+    from tracklog.sdk.workspace import Workspace
+
+    url = Workspace(folder).portal_url()
+    if url is None:
+        yield "ok", "server", "no portal is running for it; start one with: tracklog ui"
+    elif _answers(url):
+        yield "ok", "server", f"the portal answers at {url}"
+    else:
+        yield (
+            "warning",
+            "server",
+            f"the portal at {url} does not answer. Stop its process and start it again: tracklog ui",
+        )
+
+
+def _journal_findings(settings: Settings) -> Iterator[_Finding]:
+    from tracklog.journal import abandoned
+    from tracklog.settings import journals_folder
+
+    for root in sorted({settings.journals, journals_folder("https://any")}):
+        journals = {path.parent for path in root.glob("run-*/*/journal.json")}
+        waiting = len(abandoned(root))
+        if waiting:
+            yield (
+                "warning",
+                "journals",
+                f"{waiting} of {len(journals)} in {root} wait to be stored. Do it with: tracklog sync",
+            )
+        else:
+            yield "ok", "journals", f"none waits in {root}" + (f"; {len(journals)} of live runs" if journals else "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,9 @@
 """Live changes of a store, fanned out to any number of listeners as server-sent events.
 
-One poller a process asks the store for changes, and only while somebody listens. A listener gets every change in ascending
-order of id, several changes of one run within a poll as one message. Whoever cannot be given everything (too slow, away for
-longer than changes are kept, or from another store) gets `resync` and is expected to ask for what it shows afresh.
+One poller a process asks the store for changes, and only while somebody listens. A listener gets every change in
+ascending order of id, several changes of one run within a poll as one message. Whoever cannot be given everything (too
+slow, away for longer than changes are kept, or from another store) gets `resync` and is expected to ask for what it
+shows afresh.
 
 The `id` of a message says "all changes up to this id were sent", which is what a client resumes from.
 """
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 
 import anyio
 import anyio.to_thread
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
-from tracklog.errors import StoreUnavailableError
+from tracklog.errors import InvalidRequestError, StoreUnavailableError, shown
 from tracklog.storage import Change, Store
 
 _log = logging.getLogger(__name__)
@@ -32,7 +36,7 @@ _MAX_WAITING = 256  # messages kept for a slow listener
 _PING = b": ping\n\n"
 
 
-class ChangeFeed:
+class Live:
     """Listeners of one store's changes. All methods belong to one event loop."""
 
     def __init__(self, store: Store) -> None:
@@ -43,7 +47,31 @@ class ChangeFeed:
         self._closed = False
         self._limiter = anyio.CapacityLimiter(4)  # live readers must not wait behind slow queries
 
-    async def events(self, since: int | None) -> AsyncIterator[bytes]:
+    async def events(self, request: Request) -> Response:
+        """Answer with the event stream. `Last-Event-ID`, which browsers send by themselves, or `since` resumes.
+
+        Raises:
+            InvalidRequestError: what to resume from is no id.
+        """
+        since = None
+        for parameter, given in (
+            ("Last-Event-ID", request.headers.get("last-event-id")),
+            ("since", request.query_params.get("since")),
+        ):
+            if not given:
+                continue
+            if not re.fullmatch("[0-9]{1,18}", given):
+                raise InvalidRequestError(
+                    f"Cannot resume after {parameter} {shown(given)}. Expected the id of an event, a whole number.",
+                    parameter=parameter,
+                    given=given,
+                )
+            since = int(given)
+            break
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the latter for nginx, which buffers
+        return StreamingResponse(self.stream(since), media_type="text/event-stream", headers=headers)
+
+    async def stream(self, since: int | None) -> AsyncIterator[bytes]:
         """Yield the event stream of one listener, after the change `since` or from now on, until the feed is closed."""
         newest = await self._newest()
         waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING)
@@ -74,7 +102,7 @@ class ChangeFeed:
         finally:
             self._listeners.discard(waiting)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End all streams, now and later."""
         self._closed = True
         for waiting in self._listeners:
@@ -118,9 +146,10 @@ class ChangeFeed:
                 await asyncio.sleep(_POLL_S)
                 try:
                     changes = await self._changes(self._seen, _PAGE)
-                except Exception as error:  # a server task: it must outlive any trouble of the store
+                except Exception as error:  # noqa: BLE001  # a server task: it must outlive any trouble of the store
                     if not failing:
-                        _log.warning("Live updates wait: %s", error, exc_info=not isinstance(error, StoreUnavailableError))
+                        unforeseen = not isinstance(error, StoreUnavailableError)
+                        _log.warning("Live updates wait: %s", error, exc_info=unforeseen)
                     failing = True
                     continue
                 failing = False

@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 
-from tracklog.errors import MissingExtraError, StorageFullError, StoreError, StoreFormatError, StoreUnavailableError
+from tracklog.errors import InvalidValueError, MissingExtraError, StorageFullError, StoreError, StoreFormatError, StoreUnavailableError
 from tracklog.locks import locked
 
 BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; drainers try again after
@@ -52,12 +52,13 @@ _MIGRATIONS: list[list[str]] = [
         """CREATE TABLE properties (
             run_pk BIGINT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run_pk, name))""",
         "CREATE TABLE info (run_pk BIGINT NOT NULL, topic TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (run_pk, topic))",
-        # One row a series and its summary. numbers: points that are numbers, not NaN; total: their sum.
+        # One row a series and its summary. numbers: points that are numbers, not NaN; total: their sum,
+        # NULL once both infinities are in it.
         # last_number is NULL for NaN, None and text (SQLite cannot store NaN); last_text has the exact value.
         """CREATE TABLE series (
             pk {pk}, run_pk BIGINT NOT NULL, experiment_pk BIGINT NOT NULL, name TEXT NOT NULL, col TEXT NOT NULL,
             is_text INTEGER NOT NULL, kind TEXT NOT NULL, dtype INTEGER NOT NULL, description TEXT NOT NULL,
-            count BIGINT NOT NULL DEFAULT 0, numbers BIGINT NOT NULL DEFAULT 0, total DOUBLE PRECISION NOT NULL DEFAULT 0,
+            count BIGINT NOT NULL DEFAULT 0, numbers BIGINT NOT NULL DEFAULT 0, total DOUBLE PRECISION DEFAULT 0,
             min DOUBLE PRECISION, max DOUBLE PRECISION, last_number DOUBLE PRECISION, last_text TEXT NOT NULL DEFAULT '',
             last_step BIGINT, last_time_ms BIGINT,
             UNIQUE (run_pk, name, col, is_text))""",
@@ -202,6 +203,10 @@ class Catalog:
         """Turn the database's exceptions into ours."""
         try:
             yield
+        except exc.DataError as error:  # PostgreSQL: a NUL in text, a number beyond BIGINT
+            raise _beyond_sql(error.orig) from error
+        except OverflowError as error:  # SQLite: a number beyond 64 bits
+            raise _beyond_sql(error) from error
         except exc.DBAPIError as error:
             raise self._translate(error) from error
         except exc.TimeoutError as error:
@@ -272,6 +277,10 @@ class Catalog:
                     ),
                     {"number": str(number)},
                 )
+
+
+def _beyond_sql(error: object) -> InvalidValueError:
+    return InvalidValueError(f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL.")
 
 
 def natural_key(name: str) -> str:

@@ -107,6 +107,8 @@ _KEPT_CHANGES = 100_000  # live readers that were away for longer start afresh
 _SHOWN_TEXT_CHARS = 1000
 _STALE_STAGING_S = 24 * 3600  # an upload may be slow, not that slow
 _MAX_TABLE_ROWS = 10_000
+_REMEMBERED_RUNS = 1000  # whose series' keys are kept in memory; a server sees many runs come and go
+_MAX_TOTAL = 1e290  # a hundred million batches of such sums still add up to a double
 
 _SUMMARY_COLUMNS = (
     "name, col, kind, dtype, is_text, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, "
@@ -142,7 +144,7 @@ _UPDATE_SERIES = text(
 class _Run:
     """What `apply` must know of the run it writes to."""
 
-    __slots__ = ("error", "experiment", "experiment_pk", "hot_batches", "hot_points", "id", "pk", "status", "status_ms", "what")
+    __slots__ = ("experiment", "experiment_pk", "hot_batches", "hot_points", "id", "made", "pk", "what")
 
     def __init__(self, row: Any, run_id: str) -> None:
         self.id = run_id
@@ -152,6 +154,7 @@ class _Run:
         self.hot_points: int = row.hot_points
         self.hot_batches: int = row.hot_batches
         self.what: set[str] = set()  # what to tell live readers
+        self.made: dict[tuple[str, str, bool], int] = {}  # series created by this transaction
 
 
 class LocalStore:
@@ -216,6 +219,8 @@ class LocalStore:
             self._catalog.lock(connection, f"run {batch.run_id}")
             row = self._run_row(connection, batch.run_id)
             stored = self._writer(connection, row.pk, batch.writer_id) if row is not None else Watermark()
+            if row is None and not any(isinstance(event, RunStarted) for event in batch.events):
+                raise _no_run(batch.run_id)
             skip_points, skip_events = stored.points - batch.points_start, stored.events - batch.events_start
             if skip_points < 0 or skip_events < 0:
                 raise WriterGapError(
@@ -254,6 +259,11 @@ class LocalStore:
                 )
             if run.what:
                 self._tell(connection, run.id, run.experiment, run.what, now)
+        if run.made:
+            # Only now: a transaction that rolls back gives its keys to the next series of anybody.
+            if len(self._series_pks) > _REMEMBERED_RUNS:
+                self._series_pks.clear()
+            self._series_pks[run.pk] = {**self._series_pks.get(run.pk, {}), **run.made}
         if run.hot_points >= _COMPACT_POINTS or run.hot_batches >= _COMPACT_BATCHES:
             self._compact(run.pk)
         return reached
@@ -306,8 +316,8 @@ class LocalStore:
         connection.execute(
             text(
                 "INSERT INTO runs (id, experiment_pk, number, name, name_key, status, status_ms, start_ms, heartbeat_ms,"
-                " parent_id, type, user_name, description) VALUES (:id, :experiment, :number, :name, :key, :status, :start,"
-                " :start, :now, :parent, :type, :user, :description)"
+                " parent_id, type, user_name, description) VALUES (:id, :experiment, :number, :name, :key, :status,"
+                " 0, :start, :now, :parent, :type, :user, :description)"
             ),
             {
                 "id": batch.run_id,
@@ -329,16 +339,12 @@ class LocalStore:
 
     def _series(self, connection: Connection, run: _Run, keys: list[MetricKey]) -> list[int]:
         """Return the series of each key, creating those that are new."""
-        known = self._series_pks.get(run.pk)
-        if known is None:
-            if len(self._series_pks) > 1000:  # a server sees many runs come and go
-                self._series_pks.clear()
-            known = self._series_pks[run.pk] = {}
+        known = self._series_pks.get(run.pk, {})
         pks = []
         for key in keys:
             is_text = key.dtype is DType.TEXT
             address = (key.name, key.column, is_text)
-            pk = known.get(address)
+            pk = known.get(address) or run.made.get(address)
             if pk is None:
                 # DO UPDATE rather than DO NOTHING: only then RETURNING gives the row that is there already.
                 pk = int(
@@ -360,8 +366,7 @@ class LocalStore:
                         },
                     ).scalar_one()
                 )
-                # Remembered though the transaction may roll back: then the row is missing and the update below counts 0.
-                known[address] = pk
+                run.made[address] = pk
             pks.append(pk)
         return pks
 
@@ -377,7 +382,7 @@ class LocalStore:
         for update in updates:
             updated += connection.execute(_UPDATE_SERIES, update).rowcount
         if updated != len(updates):
-            # A rolled-back transaction or a deletion elsewhere made the remembered series wrong. The batch is sent again.
+            # The run was deleted and made anew elsewhere: what is remembered is wrong. The batch is sent again.
             self._series_pks.pop(run.pk, None)
             raise _stale_series(run.id)
 
@@ -659,7 +664,7 @@ class LocalStore:
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
         search = RunSearch(query, self._clock_ms())
-        lists = [bindparam(name, expanding=True) for name in search.expanding]
+        lists = [bindparam(name, expanding=True, type_=Text) for name in search.expanding]
         with self._catalog.read() as connection:
             count = text(search.count).bindparams(*lists)
             wanted = {name: search.parameters[name] for name in count.compile().params if name in search.parameters}
@@ -685,7 +690,7 @@ class LocalStore:
 
         def rows_by_run(sql: str) -> dict[int, list[Any]]:
             found: dict[int, list[Any]] = defaultdict(list)
-            statement = text(sql).bindparams(bindparam("pks", expanding=True))
+            statement = text(sql).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
             for row in connection.execute(statement, {"pks": pks}):
                 found[row.run_pk].append(row)
             return found
@@ -698,7 +703,7 @@ class LocalStore:
         )
         statement = text(
             f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"  # noqa: S608
-        ).bindparams(bindparam("pks", expanding=True))
+        ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
         rows = connection.execute(statement, {"pks": pks, "alive_since": self._clock_ms() - HEARTBEAT_LOST_MS})
         by_pk = {
             row.pk: RunInfo(
@@ -762,7 +767,7 @@ class LocalStore:
             names = [name for name in names if "\x00" not in name]  # which no stored name has, and PostgreSQL refuses
         if names is None:
             return connection.execute(text(f"{sql} ORDER BY pk"), {"run": run_pk}).all()
-        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True))
+        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True, type_=Text))
         return connection.execute(statement, {"run": run_pk, "names": list(names)}).all()
 
     def _points(self, connection: Connection, series_pks: list[int], *, times: bool = True) -> dict[int, Points]:
@@ -771,7 +776,7 @@ class LocalStore:
             return {}
         parts: dict[int, list[Points]] = {pk: [] for pk in series_pks}
         statement = text("SELECT series_pk, data FROM chunks WHERE series_pk IN :pks ORDER BY series_pk, pk").bindparams(
-            bindparam("pks", expanding=True)
+            bindparam("pks", expanding=True, type_=BigInteger)
         )
         blobs: dict[int, list[bytes]] = defaultdict(list)
         for row in connection.execute(statement, {"pks": series_pks}):
@@ -783,7 +788,7 @@ class LocalStore:
             parts[pk] = decoded
         statement = text(
             "SELECT data FROM hot WHERE run_pk IN (SELECT DISTINCT run_pk FROM series WHERE pk IN :pks) ORDER BY pk"
-        ).bindparams(bindparam("pks", expanding=True))
+        ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
         rows = [read_hot(row.data) for row in connection.execute(statement, {"pks": series_pks})]
         if rows:
             hot = np.concatenate(rows)
@@ -1151,7 +1156,7 @@ def _summaries(hot: Array) -> list[dict[str, Any]]:
                 "pk": pk,
                 "count": int(ends[i] + 1 - starts[i]),
                 "numbers": int(numbers[i]),
-                "total": _finite_or_inf(float(totals[i])) or 0.0,
+                "total": _total(float(totals[i])),
                 "min": _finite_or_inf(float(lows[i])),
                 "max": _finite_or_inf(float(highs[i])),
                 "dtype": int(last["dtype"]),
@@ -1162,6 +1167,11 @@ def _summaries(hot: Array) -> list[dict[str, Any]]:
             }
         )
     return summaries
+
+
+def _total(value: float) -> float | None:
+    """Return a sum that the database can add up; None, "unknown", sticks: PostgreSQL refuses to overflow."""
+    return value if abs(value) < _MAX_TOTAL or math.isinf(value) else None
 
 
 def _finite_or_inf(value: float) -> float | None:
@@ -1291,6 +1301,12 @@ def _check_batch(batch: Batch) -> None:
             parameter="points_start",
             given=batch.points_start,
         )
+    if not batch.writer_id or "\x00" in batch.writer_id:
+        raise InvalidValueError(
+            f"Cannot use {shown(batch.writer_id)} as a writer's id. Expected text that is not empty, without NUL.",
+            parameter="writer_id",
+            given=batch.writer_id,
+        )
     for key in batch.keys:
         if not key.name or "\x00" in key.name or "\x00" in key.column:
             raise InvalidValueError(
@@ -1305,6 +1321,12 @@ def _check_batch(batch: Batch) -> None:
                 parameter="experiment",
                 given=event.experiment,
             )
+        for field in ("step", "time_ms", "start_ms"):
+            number = getattr(event, field, 0)
+            if not -(2**63) <= number < 2**63:
+                raise InvalidValueError(
+                    f"Cannot store {number} as `{field}`. Expected a whole number of 64 bits.", parameter=field, given=number
+                )
         if isinstance(event, ArtifactStored):
             validate_artifact_path(event.path)
 

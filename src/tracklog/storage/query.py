@@ -19,6 +19,7 @@ from tracklog.storage import MAX_BUCKETS, MAX_PAGE, RunQuery, SeriesBuckets, Ser
 
 Array = np.ndarray[Any, Any]
 
+_MAX_WORDS = 50  # each is ten comparisons a run
 MAX_SERIES_RUNS = 1000  # runs in one series query
 
 
@@ -197,6 +198,9 @@ class RunSearch:
 
     def _where(self, query: RunQuery) -> list[str]:
         given = self.parameters
+        texts = [query.text, query.experiment or "", query.parent_id or "", *(query.ids or ())]
+        if any("\x00" in one for one in texts):
+            return ["1 = 0"]  # nothing stored has a NUL, and PostgreSQL refuses it
         where = ["r.deleted_ms IS NOT NULL" if query.deleted else "r.deleted_ms IS NULL"]
         if query.experiment is not None:
             where.append("e.name = :experiment")
@@ -214,7 +218,12 @@ class RunSearch:
             given["parent_id"] = query.parent_id
         if query.top_level:
             where.append("r.parent_id IS NULL")
-        for i, word in enumerate(query.text.split()):
+        words = query.text.split()
+        if len(words) > _MAX_WORDS:
+            raise InvalidValueError(
+                f"Cannot search for {len(words)} words at once. Expected at most {_MAX_WORDS}.", parameter="text", given=query.text
+            )
+        for i, word in enumerate(words):
             escaped = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
             given[f"word{i}"] = f"%{escaped.lower()}%"
             like = f"LIKE :word{i} ESCAPE '!'"
@@ -247,7 +256,7 @@ class RunSearch:
                 parameter="order_by",
                 given=order_by,
             )
-        self.parameters["order_name"] = name
+        self.parameters["order_name"] = "" if "\x00" in name else name  # neither is the name of anything
         join, value = _ORDER_JOINS[kind]
         if kind == "param":
             # Missing last, then text after numbers; -1e308 and '' stand for "not of this kind" and never show.
@@ -271,7 +280,9 @@ class RunSearch:
             order_by, now_ms, *values = json.loads(base64.urlsafe_b64decode(padded))
         except (ValueError, TypeError) as error:
             raise _foreign_token(token) from error
-        plain = all(isinstance(value, str) or (type(value) in (int, float) and abs(value) < 2**63) for value in values)
+        plain = all(
+            isinstance(value, (str, float)) or (type(value) is int and abs(value) < 2**63) for value in values
+        )
         if order_by != self._order_by or type(now_ms) is not int or not 0 <= now_ms < 2**62 or not plain:
             raise _foreign_token(token)
         return now_ms, values
