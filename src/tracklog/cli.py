@@ -28,8 +28,14 @@ if TYPE_CHECKING:
     from tracklog.storage import MetricSummary, RunInfo, RunQuery, SeriesBuckets, Store
 
 _SHORT_ID_CHARS = 8
-_KEY_COLUMNS = 3  # params and metrics that `ls` shows, each
+# How many params and metrics `ls` shows: the first pair that fits.
+_KEY_COLUMNS = ((3, 3), (2, 3), (1, 3), (1, 2), (1, 1), (0, 1))
 _SPARK_CELLS = 40
+_TEXT_CHARS = 60  # a text value in a list of facts …
+_LABEL_CHARS = 30  # … and the name of a metric
+_MIN_SPARK_CELLS = 10
+_UNBOUNDED = 10_000  # columns: wider than any table
+_SHOWN_FILES = 20
 _SPARKS = "▁▂▃▄▅▆▇█"
 _FOLLOW_S = 0.5  # how often `logs -f` asks
 _SLOW_S = 1.0  # a progress bar appears after this long
@@ -176,9 +182,9 @@ def serve(
 
     if not is_loopback(host) and not no_auth:
         raise InvalidValueError(
-            f"Not listening on {host}: there is no sign-in yet, so everyone who reaches this address could read, change and "
-            "delete every run. If only people you trust can reach it, add --no-auth; else leave --host out and reach the "
-            "server through `ssh -L`.",
+            f"Not listening on {host}: there is no sign-in yet, so everyone who reaches this address could read, "
+            "change and delete every run. If only people you trust can reach it, add --no-auth; "
+            "else leave --host out and reach the server through `ssh -L`.",
             parameter="host",
             given=host,
         )
@@ -340,10 +346,16 @@ def ls(
                 print("No run matches. Leave out a word or an option; `tracklog ls` lists all.")
             else:
                 print(
-                    f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, or try: tracklog demo"
+                    f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, "
+                    "or try: tracklog demo"
                 )
             return
-        _console().print(_run_table(found, order_by))
+        console = _console()
+        # A narrow terminal shows fewer columns, not cut ones.
+        tables = (_run_table(found, order_by, params, metrics) for params, metrics in _KEY_COLUMNS)
+        unbounded = console.options.update(max_width=_UNBOUNDED)
+        fitting = (table for table in tables if console.measure(table, options=unbounded).maximum <= console.width)
+        console.print(next(fitting, _run_table(found, order_by, 0, 0)))
         if total > len(found):
             print(f"{len(found)} of {total} runs; -n 0 lists all.")
 
@@ -375,10 +387,12 @@ def show(run: _RunName, as_json: _Json = False, uri: _Uri = None) -> None:
             console.print(_facts([(name, _plain(str(value))) for name, value in sorted(values.items())]))
     if info.metrics:
         console.print("\n[bold]Metrics[/bold]")
-        console.print(_metric_table(info.metrics, sparks))
+        console.print(_metric_table(info.metrics, sparks, console.width))
     if files:
         console.print("\n[bold]Files[/bold]")
-        console.print(_facts([(_size(one.size_bytes), one.path) for one in files], justify="right"))
+        console.print(_facts([(_size(one.size_bytes), one.path) for one in files[:_SHOWN_FILES]], justify="right"))
+        if len(files) > _SHOWN_FILES:
+            console.print(f"… and {len(files) - _SHOWN_FILES} more; --json lists all")
     if info.error is not None:
         from rich.text import Text
 
@@ -531,7 +545,7 @@ def _console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     # In a pipe nothing may be cut: whoever reads it has no width.
-    return Console(stderr=stderr, highlight=False, soft_wrap=False, width=None if stream.isatty() else 10_000)
+    return Console(stderr=stderr, highlight=False, soft_wrap=False, width=None if stream.isatty() else _UNBOUNDED)
 
 
 def _complain(message: str) -> None:
@@ -547,22 +561,22 @@ def _print_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def _run_table(runs: Sequence[RunInfo], order_by: str) -> Any:
+def _run_table(runs: Sequence[RunInfo], order_by: str, params: int, metrics: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     ids = _short_ids([one.id for one in runs])
-    table.add_column("id", no_wrap=True)
-    for name in ("experiment", "name", "status", "started"):
-        table.add_column(name, no_wrap=name != "name")
-    table.add_column("duration", justify="right", no_wrap=True)
+    table.add_column("id", no_wrap=True, min_width=len(ids[0]))
+    for name, width in (("experiment", None), ("name", None), ("status", 9), ("started", 10)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("duration", justify="right", no_wrap=True, min_width=8)
     kind, _, wanted = order_by.lstrip("-").partition(":")
     columns: list[list[str]] = []
-    for param in _key_params(runs, wanted if kind == "param" else ""):
+    for param in _key_params(runs, wanted if kind == "param" else "")[:params]:
         table.add_column(Text(param), justify="right", no_wrap=True)
         columns.append(_aligned([_number(one.params[param]) if param in one.params else "" for one in runs]))
-    for metric in _key_metrics(runs, wanted if kind == "metric" else ""):
+    for metric in _key_metrics(runs, wanted if kind == "metric" else "")[:metrics]:
         table.add_column(Text(metric), justify="right", no_wrap=True)
         last = [next((m for m in one.metrics if m.name == metric), None) for one in runs]
         columns.append(_aligned(["" if one is None else _last(one) for one in last]))
@@ -585,8 +599,7 @@ def _key_params(runs: Sequence[RunInfo], wanted: str) -> list[str]:
     for one in runs:
         for name, value in one.params.items():
             values.setdefault(name, []).append(repr(value))
-    ranked = sorted(values, key=lambda name: (name != wanted, len(set(values[name])) < 2, -len(values[name])))
-    return ranked[:_KEY_COLUMNS]
+    return sorted(values, key=lambda name: (name != wanted, len(set(values[name])) < 2, -len(values[name])))
 
 
 def _key_metrics(runs: Sequence[RunInfo], wanted: str) -> list[str]:
@@ -605,27 +618,52 @@ def _key_metrics(runs: Sequence[RunInfo], wanted: str) -> list[str]:
         )
     if wanted:
         counts[wanted] = len(runs) + 1
-    return [name for name, _ in counts.most_common(_KEY_COLUMNS)]
+    return [name for name, _ in counts.most_common()]
 
 
-def _metric_table(metrics: Sequence[MetricSummary], sparks: dict[tuple[str, str], str]) -> Any:
+def _metric_table(metrics: Sequence[MetricSummary], sparks: dict[tuple[str, str], str], width: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    from tracklog.records import DType
+
     ordered = sorted(metrics, key=lambda one: one.name.startswith("system/"))
-    table.add_column("name")
-    table.add_column("course", no_wrap=True, min_width=_SPARK_CELLS if sparks else None)
-    for name in ("last", "min", "max", "points"):
-        table.add_column(name, justify="right", no_wrap=True)
-    last = _aligned([_last(one) for one in ordered])
-    least = _aligned(["" if one.min is None else _number(one.min) for one in ordered])
-    most = _aligned(["" if one.max is None else _number(one.max) for one in ordered])
+    labels = [_plain(f"{one.name} · {one.column}" if one.column else one.name, _LABEL_CHARS) for one in ordered]
+    numbers = {
+        "last": _aligned(["" if one.dtype is DType.TEXT else _last(one) for one in ordered]),
+        "min": _aligned(["" if one.min is None else _number(one.min) for one in ordered]),
+        "max": _aligned(["" if one.max is None else _number(one.max) for one in ordered]),
+        "points": [f"{one.count:,}" for one in ordered],
+    }
+
+    def space() -> int:
+        """Return how wide the course may be: what names and numbers leave, each with two blanks."""
+        taken = max(map(len, labels)) + 2
+        return width - taken - 2 - sum(max(len(title), *map(len, cells)) + 2 for title, cells in numbers.items())
+
+    for dispensable in ("points", "min", "max"):
+        if space() < _MIN_SPARK_CELLS:
+            del numbers[dispensable]
+    cells = max(_MIN_SPARK_CELLS, min(_SPARK_CELLS, space()))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("name", no_wrap=True, min_width=max(map(len, labels)))
+    table.add_column("course", no_wrap=True, min_width=cells)
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True)
     for number, one in enumerate(ordered):
-        label = f"{one.name} · {one.column}" if one.column else one.name
-        spark = Text(sparks.get((one.name, one.column), ""), style="cyan")
-        table.add_row(Text(label), spark, Text(last[number]), Text(least[number]), Text(most[number]), f"{one.count:,}")
+        if one.dtype is DType.TEXT:
+            course = Text(_plain(one.last_text, cells))
+        else:
+            course = Text(_squeezed(sparks.get((one.name, one.column), ""), cells), style="cyan")
+        table.add_row(Text(labels[number]), course, *(Text(column[number]) for column in numbers.values()))
     return table
+
+
+def _squeezed(line: str, cells: int) -> str:
+    """Cut a sparkline to a width by leaving cells out evenly; the first and the last stay."""
+    if len(line) <= cells:
+        return line
+    return "".join(line[round(number * (len(line) - 1) / (cells - 1))] for number in range(cells))
 
 
 def _sparkline(series: SeriesBuckets) -> str:
@@ -734,10 +772,10 @@ def _aligned(cells: Sequence[str]) -> list[str]:
     return [cell + " " * (widest - decimals(cell)) if decimals(cell) >= 0 else cell for cell in cells]
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, chars: int = _TEXT_CHARS) -> str:
     """Return a text as one short line."""
     line = " ".join(text.split())
-    return line if len(line) <= 60 else line[:59] + "…"
+    return line if len(line) <= chars else line[: chars - 1] + "…"
 
 
 def _now_ms() -> int:
@@ -819,11 +857,11 @@ def export(
 ) -> None:
     """Write every point of every metric to a file, each value exactly as it was logged.
 
-    Columns: run_id, name, column (of a row or table metric), step, time_ms (UTC), value, text. Parquet has a column
-    `integer` too, for int64 and bool, which its float `value` cannot hold exactly. In JSON NaN and the infinities are the
-    strings "NaN", "Infinity" and "-Infinity".
+    Columns: run_id, name, column (of a row or table metric), step, time_ms (UTC), value, text.
+    Parquet has `integer` too, for int64 and bool, which its float `value` cannot hold exactly.
+    In JSON NaN and the infinities are the strings "NaN", "Infinity" and "-Infinity".
 
-    Of more than one run a table of the runs is written as well: PATH with `.runs` before its ending; JSON has both in one.
+    Without RUN a table of the runs is written as well: PATH with `.runs` before its ending; JSON has both in one.
 
     \b
     Examples:

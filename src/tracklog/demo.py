@@ -236,6 +236,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         train(Path(_workspace), url=_urls[0] if _urls else None, fast="--fast" in _options)
+        if _urls:
+            print("Training is done; the portal stays until Ctrl-C.", flush=True)
     except KeyboardInterrupt:
         print("Training stopped.", file=sys.stderr)
         sys.exit(130)

@@ -281,7 +281,9 @@ class Writer:
                 self._disk_failed(error)
         if segment is None:
             if self._memory_bytes + size > MEMORY_LIMIT_BYTES:
-                self._warn(f"{MEMORY_LIMIT_BYTES >> 20} MiB of memory are full too; points are lost from here on", again=True)
+                self._warn(
+                    f"{MEMORY_LIMIT_BYTES >> 20} MiB of memory are full too; points are lost from here on", again=True
+                )
                 self._lost_segments.add(index)
                 return None
             self._memory_bytes += size
@@ -294,9 +296,7 @@ class Writer:
 
     # --------------------------------------------------------------- definitions
 
-    def define(
-        self, name: str, column: str, kind: MetricKind, dtype: DType, description: str = ""
-    ) -> MetricKey:
+    def define(self, name: str, column: str, kind: MetricKind, dtype: DType, description: str = "") -> MetricKey:
         """Return the key of a series, writing its definition the first time."""
         address = (name, column, dtype)
         key = self._keys.get(address)
@@ -438,7 +438,9 @@ class Writer:
         """Forget what the store has: records below these numbers."""
         current = self._current[0] // SEGMENT_POINTS
         with self._lock:
-            for index in [index for index in self._segments if index < current and (index + 1) * SEGMENT_POINTS <= points]:
+            for index in [
+                index for index in self._segments if index < current and (index + 1) * SEGMENT_POINTS <= points
+            ]:
                 segment = self._segments.pop(index)
                 if segment.path is None:
                     self._memory_bytes -= SEGMENT_POINTS * POINT_SIZE
@@ -596,7 +598,9 @@ class Reader:
             self.store_uri = str(head["store"])
             version = int(head["format"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"Cannot read the journal {path}: {error!r}. Move the folder away to keep it.", path=str(path)) from error
+            raise JournalError(
+                f"Cannot read the journal {path}: {error!r}. Move the folder away to keep it.", path=str(path)
+            ) from error
         if version > FORMAT:
             raise JournalError(
                 f"The journal {path} has format {version}; this tracklog knows {FORMAT}. "
@@ -644,7 +648,9 @@ class Reader:
         return [
             (event, self.path / "blobs" / event.blob)
             for _, event in self.events()
-            if isinstance(event, ArtifactStored) and event.blob and (self.path / "blobs" / Path(event.blob).name).is_file()
+            if isinstance(event, ArtifactStored)
+            and event.blob
+            and (self.path / "blobs" / Path(event.blob).name).is_file()
         ]
 
 
@@ -678,7 +684,9 @@ def abandoned(root: Path) -> list[Path]:
     for path in root.glob("run-*/*"):
         if (path / "journal.json").is_file() and is_abandoned(path):
             found.append(path)
-    return sorted(found, key=lambda path: (path / "journal.json").stat().st_mtime if (path / "journal.json").exists() else 0)
+    return sorted(
+        found, key=lambda path: (path / "journal.json").stat().st_mtime if (path / "journal.json").exists() else 0
+    )
 
 
 def is_abandoned(path: Path) -> bool:

@@ -23,7 +23,9 @@ class Settings:
     capture: frozenset[str] = field(
         metadata={
             "env": "TRACKLOG_CAPTURE",
-            "doc": "What runs capture by themselves: `all`, `none`, or some of " + ", ".join(f"`{c}`" for c in CAPTURES) + ".",
+            "doc": "What runs capture by themselves: `all`, `none`, or some of "
+            + ", ".join(f"`{c}`" for c in CAPTURES)
+            + ".",
         }
     )
     quiet: bool = field(default=False, metadata={"env": "TRACKLOG_QUIET", "doc": "`1`: print no line about a run."})
@@ -55,7 +57,9 @@ def normal_uri(uri: str | os.PathLike[str]) -> str:
     text = os.fspath(uri)
     if not isinstance(text, str) or not text.strip() or "\x00" in text:
         raise InvalidValueError(
-            f"Cannot use {shown(uri)} as a workspace. Expected a folder or an http(s):// address.", parameter="uri", given=uri
+            f"Cannot use {shown(uri)} as a workspace. Expected a folder or an http(s):// address.",
+            parameter="uri",
+            given=uri,
         )
     if is_remote(text):
         return text.rstrip("/")

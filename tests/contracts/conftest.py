@@ -1,7 +1,7 @@
 """The implementers of `Store` that the contract suites run over.
 
-Starting a server costs far more than a test, so each implementer has one store a session, `store`, that all tests share,
-each with an `experiment` and run ids of its own: what a test sees never depends on what else is stored.
+Starting a server costs far more than a test, so each implementer has one store a session, `store`, that all tests
+share, each with an `experiment` and run ids of its own: what a test sees never depends on what else is stored.
 `empty_store` is for the few tests that must be alone.
 """
 
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from tests.postgres import PostgresServer, postgres_server
+from tests.servers import serve
+
 from tracklog.storage import Store
 from tracklog.storage.local import LocalStore
+from tracklog.storage.remote import RemoteStore
 
 OpenNew = Callable[[Path], AbstractContextManager[Store]]  # opens a new store in a folder
 
@@ -61,9 +63,6 @@ def implementers(postgres: Callable[[], PostgresServer]) -> dict[str, OpenNew]:
 
     @contextmanager
     def remote(folder: Path) -> Iterator[Store]:
-        from tests.servers import serve
-        from tracklog.storage.remote import RemoteStore
-
         with serve(folder) as server, closing(RemoteStore(server.url)) as store:
             yield store
 
@@ -106,9 +105,7 @@ def store(place: Place) -> Store:
 
 
 @pytest.fixture
-def empty_store(
-    implementer: str, implementers: dict[str, OpenNew], tmp_path: Path
-) -> Iterator[Store]:
+def empty_store(implementer: str, implementers: dict[str, OpenNew], tmp_path: Path) -> Iterator[Store]:
     """A new store of the implementer."""
     with implementers[implementer](tmp_path / "workspace") as store:
         yield store

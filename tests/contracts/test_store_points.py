@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.batches import POINT_MARKER, T0_MS, Value, Writer, dtype_of, same
 from tests.contracts.state import unchanged
-from tracklog.errors import InvalidValueError, NotFoundError, TracklogError
+
+from tracklog.errors import InvalidValueError, NotFoundError
 from tracklog.records import POINT, DType, MetricKind, TextPoint
 from tracklog.storage import MAX_BUCKETS, MetricSummary, SeriesBuckets, SeriesQuery, Store
 
@@ -65,7 +65,8 @@ def test_values_come_back_to_the_bit_in_the_narrowest_array(
     columns = store.columns(run_id, "m")
 
     assert columns.values.dtype == np.dtype(dtype)
-    assert (columns.steps.dtype, columns.times_ms.dtype, columns.dtypes.dtype) == (np.int64, np.int64, np.uint8)
+    dtypes = [str(array.dtype) for array in (columns.steps, columns.times_ms, columns.dtypes)]
+    assert dtypes == ["int64", "int64", "uint8"]
     assert columns.steps.tolist() == list(range(len(values)))
     assert columns.times_ms.tolist() == [T0_MS + i for i in range(len(values))]
     assert all(same(got, value) for got, value in zip(columns.values.tolist(), values, strict=True))
@@ -78,7 +79,9 @@ def test_the_payload_of_a_nan_is_kept(store: Store, experiment: str, compacted: 
     bits = [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FF8DEADBEEFCAFE]
     writer = Writer(experiment=experiment).start().log("m", 0.0, 0)
     batch = writer.batch()
-    batch.points = b"".join(POINT.pack(i, T0_MS, struct.pack("<Q", word), 1, POINT_MARKER) for i, word in enumerate(bits))
+    batch.points = b"".join(
+        POINT.pack(i, T0_MS, struct.pack("<Q", word), 1, POINT_MARKER) for i, word in enumerate(bits)
+    )
     store.apply(batch)
     if compacted:
         store.gc()
@@ -248,7 +251,7 @@ def test_both_infinities_have_no_mean_and_stop_nothing(store: Store, experiment:
     found = summary(store, writer.run_id)
 
     assert (found.count, found.min, found.max, found.last) == (3, -math.inf, math.inf, 1.0)
-    assert found.mean is None or math.isnan(found.mean)
+    assert found.mean is None
     assert store.columns(writer.run_id, "m").values.tolist() == [math.inf, -math.inf, 1.0]
 
 
@@ -297,7 +300,9 @@ values_st = st.one_of(
     st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, 2**53 + 1]),
 )
 points_st = st.lists(
-    st.tuples(st.sampled_from(["a", "b"]), values_st, st.integers(-3, 3) | st.integers(INT_MIN, INT_MAX), st.integers(0, 3)),
+    st.tuples(
+        st.sampled_from(["a", "b"]), values_st, st.integers(-3, 3) | st.integers(INT_MIN, INT_MAX), st.integers(0, 3)
+    ),
     max_size=12,
 )
 operations_st = st.lists(
@@ -311,9 +316,7 @@ operations_st = st.lists(
 )
 
 
-@settings(
-    max_examples=20, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=operations_st)
 def test_any_interleaving_of_batches_and_compactions_keeps_what_was_logged(
     store: Store, experiment: str, operations: list[tuple[str, int, list[tuple[str, Value, int, int]]]]
@@ -362,7 +365,9 @@ def as_floats(array: Any) -> list[float]:
 
 
 def same_floats(left: Sequence[float], right: Sequence[float]) -> bool:
-    return len(left) == len(right) and all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(left, right))
+    return len(left) == len(right) and all(
+        a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(left, right, strict=True)
+    )
 
 
 def check_buckets(found: SeriesBuckets, points: list[tuple[float, float]], buckets: int) -> None:
@@ -522,7 +527,7 @@ def test_a_column_over_another_joins_rows(store: Store, experiment: str, buckets
     points = []
     for row in range(600):
         recall, precision = ((row * 7) % 600) / 600, row / 1000
-        cells: dict[str, Value] = {"recall": recall, "precision": precision}
+        cells: dict[str, Any] = {"recall": recall, "precision": precision}
         if row % 50 == 0:
             del cells["recall" if row % 100 else "precision"]  # half a row has no place in the picture
         else:
@@ -563,7 +568,9 @@ def test_series_come_in_the_order_of_runs_then_names_then_columns(store: Store, 
     found = store.series(SeriesQuery(asked))
 
     names = [("alpha", ""), ("rows", "a"), ("rows", "b"), ("zeta", "")]
-    assert [(one.run_id, one.name, one.column) for one in found] == [(run_id, *name) for run_id in asked for name in names]
+    assert [(one.run_id, one.name, one.column) for one in found] == [
+        (run_id, *name) for run_id in asked for name in names
+    ]
     assert {one.kind for one in found if one.name == "rows"} == {MetricKind.ROW}
 
 
@@ -597,8 +604,10 @@ def test_series_of_an_unknown_run_are_not_found(store: Store, experiment: str) -
 
 @pytest.mark.parametrize(
     "flaw",
-    [{"buckets": 0}, {"buckets": -1}, {"buckets": MAX_BUCKETS + 1}, {"x": "epoch"}, {"x": ""}]
-    + [{"start": math.nan}, {"end": math.nan}],
+    [
+        *({"buckets": 0}, {"buckets": -1}, {"buckets": MAX_BUCKETS + 1}),
+        *({"x": "epoch"}, {"x": ""}, {"start": math.nan}, {"end": math.nan}),
+    ],
     ids=str,
 )
 def test_a_wrong_series_query_is_refused(store: Store, experiment: str, flaw: dict[str, Any]) -> None:
@@ -695,7 +704,7 @@ def test_wrong_questions_about_a_table_are_refused(store: Store, experiment: str
                 store.table(run_id, name)
 
 
-@pytest.mark.parametrize("word", ["\x00", "a\x00b", "' OR 1=1 --", "%", "x" * 5000], ids=ascii)
+@pytest.mark.parametrize("word", ["\x00", "a\x00b", "' OR 1=1 --", "%", "x" * 5000], ids=lambda word: ascii(word[:20]))
 def test_odd_words_are_answered_like_any_unknown_one(store: Store, experiment: str, word: str) -> None:
     run_id = store_points(store, experiment, [1.0])
 
@@ -706,10 +715,6 @@ def test_odd_words_are_answered_like_any_unknown_one(store: Store, experiment: s
         lambda: store.table(run_id, word),
         lambda: store.series(SeriesQuery([word])),
     ):
-        with pytest.raises((NotFoundError, InvalidValueError)) as caught:
+        with pytest.raises(NotFoundError):
             ask()
-        assert isinstance(caught.value, TracklogError)
-    try:
-        assert store.series(SeriesQuery([run_id], [word])) == []
-    except InvalidValueError:
-        pass
+    assert store.series(SeriesQuery([run_id], [word])) == []

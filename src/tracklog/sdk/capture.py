@@ -135,9 +135,9 @@ def python_info() -> dict[str, Any]:
 def packages_info() -> dict[str, str]:
     """Return installed packages and their versions."""
     found = {
-        name: distribution.version
+        distribution.metadata["Name"]: distribution.version
         for distribution in importlib.metadata.distributions()
-        if (name := distribution.metadata.get("Name"))
+        if "Name" in distribution.metadata
     }
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 

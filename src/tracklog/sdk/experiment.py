@@ -21,7 +21,12 @@ class Experiment:
         self.name = metric_name(name, what="experiment")
 
     def start_logging(
-        self, *, display_name: str | None = None, description: str = "", tags: dict[str, Any] | None = None, **options: Any
+        self,
+        *,
+        display_name: str | None = None,
+        description: str = "",
+        tags: dict[str, Any] | None = None,
+        **options: Any,
     ) -> Run:
         """Start an interactive run; end it with `complete()` or use it in a `with` block."""
         from tracklog.sdk.run import Run

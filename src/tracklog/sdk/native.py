@@ -143,9 +143,11 @@ def runs(
         chosen = None if words is None else [RunStatus(word) for word in words]
     except ValueError as error:
         known = ", ".join(one.value for one in RunStatus)
-        raise InvalidValueError(f"Unknown status in {shown(status)}. Known: {known}.", parameter="status", given=status) from error
+        raise InvalidValueError(
+            f"Unknown status in {shown(status)}. Known: {known}.", parameter="status", given=status
+        ) from error
     query = RunQuery(experiment=experiment, text=text, status=chosen, order_by=order_by)
-    found = []
+    found: list[RunInfo] = []
     for info in workspace.find_runs(query):
         if limit is not None and len(found) >= limit:
             break

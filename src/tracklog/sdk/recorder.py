@@ -50,7 +50,13 @@ _log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 15.0  # how long the end of a run waits for the store; what is left then arrives later
 _CONSOLE_FLUSH_S = 0.25
 
-_DTYPES: dict[type, DType] = {float: DType.FLOAT, int: DType.INT, bool: DType.BOOL, type(None): DType.NONE, str: DType.TEXT}
+_DTYPES: dict[type, DType] = {
+    float: DType.FLOAT,
+    int: DType.INT,
+    bool: DType.BOOL,
+    type(None): DType.NONE,
+    str: DType.TEXT,
+}
 
 LogFunction = Callable[..., None]
 
@@ -149,7 +155,8 @@ class Recorder:
             checked_step = None if step is None else convert.step_value(step)
             # All are checked before the first is written.
             checked = {
-                convert.metric_name(key): (convert.metric_value(item, name=str(key)), type(item)) for key, item in name.items()
+                convert.metric_name(key): (convert.metric_value(item, name=str(key)), type(item))
+                for key, item in name.items()
             }
             time_ms = now_ms()
             for key, (item, given) in checked.items():
@@ -157,10 +164,19 @@ class Recorder:
             return
         name = convert.metric_name(name)
         number = convert.metric_value(value, name=name)
-        self._put_scalar(name, number, type(value), None if step is None else convert.step_value(step), now_ms(), description)
+        self._put_scalar(
+            name, number, type(value), None if step is None else convert.step_value(step), now_ms(), description
+        )
 
     def _put_scalar(
-        self, name: str, value: Any, given: type, step: int | None, time_ms: int, description: str, kind: MetricKind = MetricKind.SCALAR
+        self,
+        name: str,
+        value: Any,
+        given: type,
+        step: int | None,
+        time_ms: int,
+        description: str,
+        kind: MetricKind = MetricKind.SCALAR,
     ) -> None:
         writer = self._live_writer()
         next_step = self._counter(name)
@@ -289,7 +305,9 @@ class Recorder:
         if "console" in what:
             self._console = capture.ConsoleCapture(self._add_lines)
             self._console.start()
-            threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
+            threading.Thread(
+                target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True
+            ).start()
         if "system" in what:
             self._monitor = capture.SystemMonitor(lambda sample: self.log(sample))
             self._monitor.start()
@@ -310,7 +328,9 @@ class Recorder:
             self._console.flush()
         return self._drainer is None or self._drainer.flush(timeout_s)
 
-    def close(self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+    def close(
+        self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S
+    ) -> bool:
         """Stop capturing, write the final status, and send what is left. True when the store has everything."""
         if self.is_closed:
             return True

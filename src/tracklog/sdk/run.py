@@ -127,7 +127,9 @@ class Run:
         what = workspace.settings.capture if capture is None else chosen_captures(capture)
         if name is not None:
             name = convert.metric_name(name, what="run")
-        if run_id is not None and (not isinstance(run_id, str) or not 0 < len(run_id) <= MAX_RUN_ID_CHARS or "\x00" in run_id):
+        if run_id is not None and (
+            not isinstance(run_id, str) or not 0 < len(run_id) <= MAX_RUN_ID_CHARS or "\x00" in run_id
+        ):
             raise InvalidValueError(
                 f"Cannot use {shown(run_id)} as a run id. Expected 1 to {MAX_RUN_ID_CHARS} characters.",
                 parameter="run_id",
@@ -386,13 +388,17 @@ class Run:
         """Record text under a metric name, such as a generated sample; shown by step."""
         if not isinstance(text, str):
             raise InvalidTypeError(
-                f"log_text({name!r}) was given {shown(text)}. Expected text; use `log` for numbers.", parameter="text", given=text
+                f"log_text({name!r}) was given {shown(text)}. Expected text; use `log` for numbers.",
+                parameter="text",
+                given=text,
             )
         self.log(name, text, step=step)
 
     # ----------------------------------------------------------------------- files
 
-    def upload_file(self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, **kwargs: Any) -> ArtifactInfo | None:
+    def upload_file(
+        self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, **kwargs: Any
+    ) -> ArtifactInfo | None:
         """Keep a file with the run under `name` (a relative path), as it is now; one of that name is replaced."""
         name = validate_artifact_path(name)
         recorder = self._recording()
@@ -506,7 +512,12 @@ class Run:
     def child_run(self, name: str | None = None, run_id: str | None = None, **options: Any) -> Run:
         """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
         return Run.start(
-            self._experiment, name=name, run_id=run_id, parent_id=self.id, capture=options.pop("capture", False), **options
+            self._experiment,
+            name=name,
+            run_id=run_id,
+            parent_id=self.id,
+            capture=options.pop("capture", False),
+            **options,
         )
 
     def get_children(self) -> Iterator[Run]:
@@ -551,7 +562,9 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             status, reason = RunStatus.COMPLETED, None
         else:
@@ -591,7 +604,9 @@ def _user() -> str:
 
 def _checked_tags(tags: Mapping[str, Any]) -> dict[str, str | None]:
     if not isinstance(tags, Mapping):
-        raise InvalidTypeError(f"Cannot use {shown(tags)} as tags. Expected a dict of names and values.", parameter="tags", given=tags)
+        raise InvalidTypeError(
+            f"Cannot use {shown(tags)} as tags. Expected a dict of names and values.", parameter="tags", given=tags
+        )
     return {convert.metric_name(key, what="tag"): None if value is None else str(value) for key, value in tags.items()}
 
 
@@ -610,5 +625,8 @@ def _same(one: Any, other: Any) -> bool:
 
 def _file_name(name: str) -> str:
     """Return a metric name as parts of an artifact path."""
-    parts = ("".join(char if char.isalnum() or char in "-_. " else "_" for char in part).strip(" .") for part in name.split("/"))
+    parts = (
+        "".join(char if char.isalnum() or char in "-_. " else "_" for char in part).strip(" .")
+        for part in name.split("/")
+    )
     return "/".join(part[:100] or "_" for part in parts)[:500].strip("/ ") or "_"

@@ -136,16 +136,32 @@ async def _in_thread(function: Callable[..., _T], *arguments: Any, **named: Any)
     return await anyio.to_thread.run_sync(partial(function, *arguments, **named))
 
 
+MSGPACK = "application/msgpack"
+
+
+class Answer(Response):
+    """A value on its way out: JSON, or MessagePack for clients that ask for it, since JSON has no NaN or ±inf."""
+
+    def __init__(self, value: Any, status: int = 200) -> None:
+        super().__init__(msgspec.json.encode(value), status, media_type="application/json")
+        self._value = value
+
+    def as_msgpack(self) -> Response:
+        """Return the same as MessagePack."""
+        return Response(msgspec.msgpack.encode(self._value), self.status_code, media_type=MSGPACK)
+
+
 def json_response(value: Any, status: int = 200) -> Response:
-    """Return a value as JSON."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
+    """Return a value as an answer."""
+    return Answer(value, status)
 
 
-async def _body(request: Request, limit: int, media_type: str) -> bytes:
-    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if given != media_type:
+async def _body(request: Request, limit: int, *media_types: str) -> bytes:
+    given = _media_type(request)
+    if given not in media_types:
+        expected = " or ".join(f"'{one}'" for one in media_types)
         raise UnsupportedMediaTypeError(
-            f"The body's content type is {shown(given)}. Expected '{media_type}'.", parameter="Content-Type", given=given
+            f"The body's content type is {shown(given)}. Expected {expected}.", parameter="Content-Type", given=given
         )
     data = bytearray()
     async for piece in request.stream():
@@ -158,12 +174,20 @@ async def _body(request: Request, limit: int, media_type: str) -> bytes:
 
 
 async def _json_body(request: Request, kind: type[_T]) -> _T:
-    data = await _body(request, MAX_JSON_BYTES, "application/json")
+    data = await _body(request, MAX_JSON_BYTES, "application/json", MSGPACK)
     try:
+        if _media_type(request) == MSGPACK:
+            return msgspec.msgpack.decode(data, type=kind)
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        known = ", ".join(f"`{name}`" for name in msgspec.structs.fields(cast("Any", kind)) and _fields(kind))
-        raise InvalidRequestError(f"The body is not what this route expects: {error}. Its fields: {known}.", parameter="body") from error
+        known = ", ".join(f"`{name}`" for name in _fields(kind))
+        raise InvalidRequestError(
+            f"The body is not what this route expects: {error}. Its fields: {known}.", parameter="body"
+        ) from error
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def _fields(kind: Any) -> list[str]:
@@ -367,7 +391,9 @@ async def _log_text(request: Request) -> Response:
 
 async def _artifacts(request: Request) -> Response:
     prefix = _Query(request).text("prefix")
-    return json_response(ArtifactList(await _in_thread(_store(request).artifacts, request.path_params["run_id"], prefix)))
+    return json_response(
+        ArtifactList(await _in_thread(_store(request).artifacts, request.path_params["run_id"], prefix))
+    )
 
 
 async def _get_artifact(request: Request) -> Response:
@@ -522,14 +548,27 @@ ROUTES: list[Route] = [
     ),
     Route("GET", _RUN + "/log.txt", "The whole log", _log_text, answer="text/plain"),
     Route("GET", _RUN + "/artifacts", "Files of a run", _artifacts, query={"prefix": "folder"}, answer=ArtifactList),
-    Route("GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"),
+    Route(
+        "GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"
+    ),
     Route("PUT", _FILE, "Store a file, replacing one of that path", _put_artifact, body="*/*", answer=ArtifactInfo),
     Route("DELETE", _FILE, "Remove a file", _delete_artifact, answer=Deleted),
     Route(
-        "GET", "/api/v1/changes", "What happened since", _changes, query={"since": "id; -1: newest", "limit": "1 to 1000"},
+        "GET",
+        "/api/v1/changes",
+        "What happened since",
+        _changes,
+        query={"since": "id; -1: newest", "limit": "1 to 1000"},
         answer=ChangeList,
     ),
-    Route("POST", "/api/v1/gc", "Compact, remove deleted runs, give space back", _gc, query={"deleted_before_ms": "only runs deleted before"}, answer=GcReport),
+    Route(
+        "POST",
+        "/api/v1/gc",
+        "Compact, remove deleted runs, give space back",
+        _gc,
+        query={"deleted_before_ms": "only runs deleted before"},
+        answer=GcReport,
+    ),
     Route("GET", "/api/v1/openapi.json", "This document", _openapi, answer="application/json"),
 ]
 
@@ -577,7 +616,8 @@ def openapi(routes: list[Route]) -> dict[str, Any]:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         operation: dict[str, Any] = {
             "summary": route.summary,
-            "operationId": route.handler.__name__.strip("_") + ("_" + route.method.lower() if route.method != "GET" else ""),
+            "operationId": route.handler.__name__.strip("_")
+            + ("_" + route.method.lower() if route.method != "GET" else ""),
             "parameters": [
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
             ]
@@ -587,7 +627,10 @@ def openapi(routes: list[Route]) -> dict[str, Any]:
             ],
             "responses": {
                 "200": {"description": "done", "content": content(route.answer)},
-                "4XX": {"description": "the client's mistake", "content": {"application/json": {"schema": _ERROR_SCHEMA}}},
+                "4XX": {
+                    "description": "the client's mistake",
+                    "content": {"application/json": {"schema": _ERROR_SCHEMA}},
+                },
             },
         }
         if route.body is not None:

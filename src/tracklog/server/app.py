@@ -20,7 +20,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tracklog.errors import TracklogError
-from tracklog.server.api import ROUTES, details_of, docs_page, error_response, health, parameter_of
+from tracklog.server.api import MSGPACK, ROUTES, Answer, details_of, docs_page, error_response, health, parameter_of
 from tracklog.server.live import Live
 from tracklog.storage import Store
 
@@ -62,9 +62,7 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True) -> Starle
             yield
         await live.close()
 
-    routes = [
-        StarletteRoute(route.path, _answered(route.handler), methods=[route.method]) for route in ROUTES
-    ]
+    routes = [StarletteRoute(route.path, _answered(route.handler), methods=[route.method]) for route in ROUTES]
     routes += [
         StarletteRoute("/api/v1/events", _answered(live.events), methods=["GET"]),
         StarletteRoute("/health", health, methods=["GET"]),
@@ -121,6 +119,8 @@ def _answered(handler: Handler) -> Handler:
             return error_response(
                 error.status, error.code, error.message, parameter=parameter_of(error), details=details_of(error)
             )
+        if isinstance(response, Answer) and request.headers.get("accept") == MSGPACK:
+            response = response.as_msgpack()
         body = getattr(response, "body", b"")
         if len(body) > _GZIP_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
             # Level 1: the answer leaves sooner than a better one would.
@@ -149,7 +149,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_response(500, "INTERNAL", "The server failed on this request; its log has the reason. Please report it.")
+    return error_response(
+        500, "INTERNAL", "The server failed on this request; its log has the reason. Please report it."
+    )
 
 
 async def _portal(request: Request) -> Response:

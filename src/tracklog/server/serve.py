@@ -38,7 +38,11 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(
-    store: Store, *, host: str = "127.0.0.1", port: int | None = None, on_started: Callable[[str], None] = lambda url: None
+    store: Store,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    on_started: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM.
 
@@ -77,7 +81,9 @@ def serve(
 class _Server(uvicorn.Server):
     """Tells when it is up, and ends event streams before it waits for connections to close."""
 
-    def __init__(self, config: uvicorn.Config, close_streams: Callable[[], Any], on_started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, close_streams: Callable[[], Any], on_started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._close_streams = close_streams
         self._on_started = on_started
@@ -113,7 +119,9 @@ def _listen(host: str, port: int | None) -> socket.socket:
                 ) from error
             raise ServerError(f"Cannot listen on {host}:{candidate}: {error}. Check --host and --port.") from error
         return listener
-    raise ServerError(f"The ports {PREFERRED_PORT} to {PREFERRED_PORT + _PORTS_TRIED - 1} are all in use. Name one with --port.")
+    raise ServerError(
+        f"The ports {PREFERRED_PORT} to {PREFERRED_PORT + _PORTS_TRIED - 1} are all in use. Name one with --port."
+    )
 
 
 def _shown_host(host: str) -> str:

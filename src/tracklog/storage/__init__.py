@@ -141,7 +141,22 @@ class SeriesBuckets:
     All arrays have shape (b,). When each bucket is one point, `exact` is true and first = last = min = max.
     """
 
-    __slots__ = ("column", "count", "exact", "first", "in_range", "kind", "last", "max", "min", "n", "name", "run_id", "x", "x_last")
+    __slots__ = (
+        "column",
+        "count",
+        "exact",
+        "first",
+        "in_range",
+        "kind",
+        "last",
+        "max",
+        "min",
+        "n",
+        "name",
+        "run_id",
+        "x",
+        "x_last",
+    )
 
     def __init__(
         self,

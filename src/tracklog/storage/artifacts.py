@@ -119,7 +119,9 @@ class BlobFolder:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFullError(f"No space is left for files in {self._root}. Free some; nothing stored is lost.") from error
+                raise StorageFullError(
+                    f"No space is left for files in {self._root}. Free some; nothing stored is lost."
+                ) from error
             if isinstance(error, StoreError):
                 raise
             raise StoreError(f"Cannot {verb} a file in {self._root}: {error}.") from error

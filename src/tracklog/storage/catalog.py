@@ -19,7 +19,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 
-from tracklog.errors import InvalidValueError, MissingExtraError, StorageFullError, StoreError, StoreFormatError, StoreUnavailableError
+from tracklog.errors import (
+    InvalidValueError,
+    MissingExtraError,
+    StorageFullError,
+    StoreError,
+    StoreFormatError,
+    StoreUnavailableError,
+)
 from tracklog.locks import locked
 
 BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; drainers try again after
@@ -264,7 +271,9 @@ class Catalog:
         for number, statements in enumerate(_MIGRATIONS[reached:], start=reached + 1):
             with self.write() as connection:
                 self.lock(connection, "tracklog migration")
-                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+                connection.exec_driver_sql(
+                    "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+                )
                 done = connection.execute(text("SELECT value FROM meta WHERE name = 'format'")).scalar()
                 if int(done or 0) >= number:
                     continue
@@ -280,7 +289,9 @@ class Catalog:
 
 
 def _beyond_sql(error: object) -> InvalidValueError:
-    return InvalidValueError(f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL.")
+    return InvalidValueError(
+        f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL."
+    )
 
 
 def natural_key(name: str) -> str:

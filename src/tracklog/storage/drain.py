@@ -17,7 +17,17 @@ from pathlib import Path
 
 import msgspec
 
-from tracklog.errors import JournalError, NotFoundError, StoreError, StoreUnavailableError, TracklogError, WriterGapError
+from tracklog.errors import (
+    ConflictError,
+    InvalidValueError,
+    JournalError,
+    NotFoundError,
+    ServerError,
+    StoreFormatError,
+    StoreUnavailableError,
+    TracklogError,
+    WriterGapError,
+)
 from tracklog.journal import JournalWarning, Reader, Writer, abandoned, remove_journal
 from tracklog.locks import try_lock
 from tracklog.records import HEARTBEAT_MS, POINT_SIZE, ArtifactStored, Batch, Event, MetricKey, Watermark
@@ -34,6 +44,10 @@ _RETRY_S = 0.5
 _RETRY_MAX_S = 30.0
 _STUCK_S = 30.0  # a record unwritten for so long belongs to a thread that an exception ended between slot and marker
 _WARN_AFTER_S = 5.0  # a restart of the server is no news
+
+
+# Trying again cannot help: the store understood and refused, or is of another version. The journal keeps what is left.
+_HOPELESS = (StoreFormatError, ServerError, InvalidValueError, NotFoundError, ConflictError)
 
 
 class Drainer:
@@ -121,17 +135,14 @@ class Drainer:
                     retry_s = _RETRY_S
                     self._failing_since = 0.0
                 self._sync()
-            except (StoreUnavailableError, OSError, MemoryError) as error:
-                if isinstance(error, TracklogError) and not isinstance(error, StoreError):
-                    self._give_up(error)
-                else:
-                    self._failed(error)
-                    if self._stopping:
-                        break
-                    self._wake.wait(retry_s)
-                    retry_s = min(retry_s * 2, _RETRY_MAX_S)
-            except TracklogError as error:
+            except _HOPELESS as error:
                 self._give_up(error)
+            except (OSError, MemoryError) as error:
+                self._failed(error)
+                if self._stopping:
+                    break
+                self._wake.wait(retry_s)
+                retry_s = min(retry_s * 2, _RETRY_MAX_S)
             except Exception as error:  # a bug here must neither end the training nor the journal
                 _log.exception("Sending to the store failed")
                 self._give_up(error)
@@ -222,19 +233,16 @@ class Drainer:
                 blob.unlink(missing_ok=True)
             except FileNotFoundError:
                 _log.warning("The file %s of run %s is gone from the journal.", event.path, self._writer.run_id)
-            except (StoreUnavailableError, OSError) as error:
-                if isinstance(error, TracklogError) and not isinstance(error, StoreError):
-                    self._give_up(error)
-                    break
+            except _HOPELESS as error:
+                self._give_up(error)
+                break
+            except OSError as error:
                 self._failed(error)
                 if self._stopping:
                     break
                 time.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MAX_S)
                 continue
-            except TracklogError as error:
-                self._give_up(error)
-                break
             with self._progress:
                 self._uploads.popleft()
                 self._progress.notify_all()
@@ -246,7 +254,9 @@ class Drainer:
         self._failing_since = self._failing_since or now
         _log.debug("Sending to the store failed, trying again: %s", error)
         if not self._warned and now - self._failing_since > _WARN_AFTER_S:
-            self._say(f"{error} What is logged is safe in {self._writer.path} and is sent when the store answers again.")
+            self._say(
+                f"{error} What is logged is safe in {self._writer.path} and is sent when the store answers again."
+            )
 
     def _give_up(self, error: BaseException) -> None:
         self._given_up = str(error)

@@ -118,6 +118,7 @@ _RUN_COLUMNS = f"""r.pk, r.id, e.name AS experiment, r.number, r.name, {STATUS_S
     r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.error,
     (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
 
+
 # The values of a run's last point win by (step, time); equal ones by order of logging.
 def _cast(name: str, sql_type: str) -> str:
     """PostgreSQL cannot tell the type of a parameter that is compared with NULL."""
@@ -187,7 +188,9 @@ class LocalStore:
         database = self.path / "workspace.db"
         if self.path.exists() and not self.path.is_dir():
             raise InvalidValueError(
-                f"Cannot use {self.path} as a workspace: it is a file. Expected a folder.", parameter="path", given=str(path)
+                f"Cannot use {self.path} as a workspace: it is a file. Expected a folder.",
+                parameter="path",
+                given=str(path),
             )
         if not create and database_url is None and not database.exists():
             raise NotFoundError(
@@ -293,7 +296,8 @@ class LocalStore:
 
     def _writer(self, connection: Connection, run_pk: int, writer_id: str) -> Watermark:
         row = connection.execute(
-            text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id"), {"run": run_pk, "id": writer_id}
+            text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id"),
+            {"run": run_pk, "id": writer_id},
         ).one_or_none()
         return Watermark() if row is None else Watermark(row.points, row.events)
 
@@ -473,7 +477,10 @@ class LocalStore:
             rows.append({"pk": pk, "step": point.step, "time": point.time_ms, "value": point.value.encode()})
             update = updates.setdefault(pk, {**_NO_NUMBERS, "pk": pk, "dtype": DType.TEXT.value})
             update["count"] += 1
-            if update["last_step"] is None or (point.step, point.time_ms) >= (update["last_step"], update["last_time_ms"]):
+            if update["last_step"] is None or (point.step, point.time_ms) >= (
+                update["last_step"],
+                update["last_time_ms"],
+            ):
                 update["last_step"], update["last_time_ms"] = point.step, point.time_ms
                 update["last_text"] = _plain(point.value[:_SHOWN_TEXT_CHARS])
         self._update_series(connection, run, list(updates.values()))
@@ -528,7 +535,11 @@ class LocalStore:
 
     def _set_tags(self, connection: Connection, run: _Run, event: TagsSet) -> None:
         _upsert(
-            connection, "tags", run.pk, {name: value for name, value in event.values.items() if value is not None}, replace=True
+            connection,
+            "tags",
+            run.pk,
+            {name: value for name, value in event.values.items() if value is not None},
+            replace=True,
         )
         for name, value in event.values.items():
             if value is None:
@@ -597,9 +608,13 @@ class LocalStore:
                     ],
                 )
             last = rows[-1].pk
-            connection.execute(text("DELETE FROM hot WHERE run_pk = :run AND pk <= :last"), {"run": run_pk, "last": last})
             connection.execute(
-                text("UPDATE runs SET hot_points = hot_points - :n, hot_batches = hot_batches - :batches WHERE pk = :pk"),
+                text("DELETE FROM hot WHERE run_pk = :run AND pk <= :last"), {"run": run_pk, "last": last}
+            )
+            connection.execute(
+                text(
+                    "UPDATE runs SET hot_points = hot_points - :n, hot_batches = hot_batches - :batches WHERE pk = :pk"
+                ),
                 {"n": len(hot), "batches": len(rows), "pk": run_pk},
             )
 
@@ -612,12 +627,16 @@ class LocalStore:
         recovered = recover(self.journals, self)
         now = self._clock_ms()
         with self._catalog.read() as connection:
-            due = connection.execute(
-                text(
-                    "SELECT pk FROM runs WHERE hot_batches > 1 AND (end_ms IS NOT NULL OR heartbeat_ms < :quiet_since) LIMIT 200"
-                ),
-                {"quiet_since": now - HEARTBEAT_LOST_MS},
-            ).scalars().all()
+            due = (
+                connection.execute(
+                    text(
+                        "SELECT pk FROM runs WHERE hot_batches > 1 AND (end_ms IS NOT NULL OR heartbeat_ms < :quiet_since) LIMIT 200"
+                    ),
+                    {"quiet_since": now - HEARTBEAT_LOST_MS},
+                )
+                .scalars()
+                .all()
+            )
             lost = connection.execute(
                 text(f"SELECT count(*) FROM runs WHERE {LOST_SQL}"), {"alive_since": now - HEARTBEAT_LOST_MS}
             ).scalar_one()
@@ -656,7 +675,11 @@ class LocalStore:
             ).all()
         return [
             ExperimentInfo(
-                name=row.name, runs=row.runs, active=int(row.active), created_ms=row.created_ms, last_start_ms=row.last_start
+                name=row.name,
+                runs=row.runs,
+                active=int(row.active),
+                created_ms=row.created_ms,
+                last_start_ms=row.last_start,
             )
             for row in rows
         ]
@@ -767,7 +790,9 @@ class LocalStore:
             names = [name for name in names if "\x00" not in name]  # which no stored name has, and PostgreSQL refuses
         if names is None:
             return connection.execute(text(f"{sql} ORDER BY pk"), {"run": run_pk}).all()
-        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True, type_=Text))
+        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(
+            bindparam("names", expanding=True, type_=Text)
+        )
         return connection.execute(statement, {"run": run_pk, "names": list(names)}).all()
 
     def _points(self, connection: Connection, series_pks: list[int], *, times: bool = True) -> dict[int, Points]:
@@ -775,9 +800,9 @@ class LocalStore:
         if not series_pks:
             return {}
         parts: dict[int, list[Points]] = {pk: [] for pk in series_pks}
-        statement = text("SELECT series_pk, data FROM chunks WHERE series_pk IN :pks ORDER BY series_pk, pk").bindparams(
-            bindparam("pks", expanding=True, type_=BigInteger)
-        )
+        statement = text(
+            "SELECT series_pk, data FROM chunks WHERE series_pk IN :pks ORDER BY series_pk, pk"
+        ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
         blobs: dict[int, list[bytes]] = defaultdict(list)
         for row in connection.execute(statement, {"pks": series_pks}):
             blobs[row.series_pk].append(row.data)
@@ -804,7 +829,8 @@ class LocalStore:
 
     def _texts(self, connection: Connection, series_pk: int) -> list[Any]:
         rows = connection.execute(
-            text("SELECT step, time_ms, value FROM texts WHERE series_pk = :pk ORDER BY step, time_ms, pk"), {"pk": series_pk}
+            text("SELECT step, time_ms, value FROM texts WHERE series_pk = :pk ORDER BY step, time_ms, pk"),
+            {"pk": series_pk},
         )
         return list(rows)
 
@@ -848,10 +874,13 @@ class LocalStore:
         if rows:
             known = ", ".join(f"`{row.col}`" for row in rows)
             return NotFoundError(
-                f"Metric `{name}` of run {run_id} has no column `{column}`. Its columns: {known}.", what="column", given=column
+                f"Metric `{name}` of run {run_id} has no column `{column}`. Its columns: {known}.",
+                what="column",
+                given=column,
             )
         names = connection.execute(
-            text("SELECT DISTINCT name FROM series WHERE run_pk = :run AND count > 0 ORDER BY name LIMIT 30"), {"run": run.pk}
+            text("SELECT DISTINCT name FROM series WHERE run_pk = :run AND count > 0 ORDER BY name LIMIT 30"),
+            {"run": run.pk},
         ).scalars()
         known = ", ".join(f"`{one}`" for one in names) or "none yet"
         return NotFoundError(f"Run {run_id} has no metric `{name}`. Its metrics: {known}.", what="metric", given=name)
@@ -876,7 +905,9 @@ class LocalStore:
         for row in rows:
             if row.is_text:
                 own = texts[row.pk]
-                addresses = _addresses(np.array([t.step for t in own], np.int64), np.array([t.time_ms for t in own], np.int64))
+                addresses = _addresses(
+                    np.array([t.step for t in own], np.int64), np.array([t.time_ms for t in own], np.int64)
+                )
                 values: list[Any] = [bytes(t.value).decode() for t in own]
             else:
                 addresses = _addresses(points[row.pk].steps, points[row.pk].times_ms)
@@ -884,15 +915,15 @@ class LocalStore:
             for address, value in zip(addresses, values):
                 cells.setdefault(address, {})[row.col] = value
         ordered = sorted(cells)
-        page = [[cells[address].get(column) for column in columns] for address in ordered[first_row : first_row + limit]]
+        page = [
+            [cells[address].get(column) for column in columns] for address in ordered[first_row : first_row + limit]
+        ]
         return TablePage(columns=columns, rows=page, first_row=first_row, total_rows=len(ordered))
 
     def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
         """See `Store.log_lines`."""
         if limit < 1:
-            raise InvalidValueError(
-                f"Cannot return {limit} lines. Expected 1 or more.", parameter="limit", given=limit
-            )
+            raise InvalidValueError(f"Cannot return {limit} lines. Expected 1 or more.", parameter="limit", given=limit)
         with self._catalog.read() as connection:
             run = self._known_run(connection, run_id)
             total = run.log_lines
@@ -921,7 +952,9 @@ class LocalStore:
                     text(f"{columns} WHERE pk > :since ORDER BY pk LIMIT :limit"), {"since": since, "limit": limit}
                 ).all()
         return [
-            Change(id=row.pk, run_id=row.run_id, experiment=row.experiment, what=json.loads(row.what), time_ms=row.time_ms)
+            Change(
+                id=row.pk, run_id=row.run_id, experiment=row.experiment, what=json.loads(row.what), time_ms=row.time_ms
+            )
             for row in rows
         ]
 
@@ -946,7 +979,8 @@ class LocalStore:
                 self._catalog.lock(connection, "artifacts")
                 run = self._known_run(connection, run_id)
                 replaced = connection.execute(
-                    text("SELECT sha256 FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path}
+                    text("SELECT sha256 FROM artifacts WHERE run_pk = :run AND path = :path"),
+                    {"run": run.pk, "path": path},
                 ).scalar()
                 self._blobs.keep(staged)
                 connection.execute(
@@ -991,7 +1025,8 @@ class LocalStore:
         path = validate_artifact_path(path)
         run = self._known_run(connection, run_id)
         row = connection.execute(
-            text("SELECT sha256, size_bytes FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path}
+            text("SELECT sha256, size_bytes FROM artifacts WHERE run_pk = :run AND path = :path"),
+            {"run": run.pk, "path": path},
         ).one_or_none()
         if row is None:
             known = connection.execute(
@@ -1051,9 +1086,11 @@ class LocalStore:
                 if row is None:
                     continue
                 given = {"run": row.pk}
-                digests = connection.execute(
-                    text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk = :run"), given
-                ).scalars().all()
+                digests = (
+                    connection.execute(text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk = :run"), given)
+                    .scalars()
+                    .all()
+                )
                 for table in ("chunks", "texts"):
                     connection.execute(
                         text(f"DELETE FROM {table} WHERE series_pk IN (SELECT pk FROM series WHERE run_pk = :run)"),  # noqa: S608
@@ -1073,10 +1110,14 @@ class LocalStore:
         before = self.size_bytes()
         recovered = self.maintain()
         with self._catalog.read() as connection:
-            doomed = connection.execute(
-                text("SELECT id FROM runs WHERE deleted_ms IS NOT NULL AND deleted_ms <= :before"),
-                {"before": self._clock_ms() if deleted_before_ms is None else deleted_before_ms},
-            ).scalars().all()
+            doomed = (
+                connection.execute(
+                    text("SELECT id FROM runs WHERE deleted_ms IS NOT NULL AND deleted_ms <= :before"),
+                    {"before": self._clock_ms() if deleted_before_ms is None else deleted_before_ms},
+                )
+                .scalars()
+                .all()
+            )
             hot = connection.execute(text("SELECT DISTINCT run_pk FROM hot")).scalars().all()
         deleted = self.delete_runs(doomed)
         for run_pk in hot:
@@ -1170,8 +1211,8 @@ def _summaries(hot: Array) -> list[dict[str, Any]]:
 
 
 def _total(value: float) -> float | None:
-    """Return a sum that the database can add up; None, "unknown", sticks: PostgreSQL refuses to overflow."""
-    return value if abs(value) < _MAX_TOTAL or math.isinf(value) else None
+    """Return a sum the database can add up; None, "unknown", sticks: PostgreSQL refuses to overflow, infinities cancel."""
+    return value if abs(value) < _MAX_TOTAL else None
 
 
 def _finite_or_inf(value: float) -> float | None:
@@ -1325,7 +1366,9 @@ def _check_batch(batch: Batch) -> None:
             number = getattr(event, field, 0)
             if not -(2**63) <= number < 2**63:
                 raise InvalidValueError(
-                    f"Cannot store {number} as `{field}`. Expected a whole number of 64 bits.", parameter=field, given=number
+                    f"Cannot store {number} as `{field}`. Expected a whole number of 64 bits.",
+                    parameter=field,
+                    given=number,
                 )
         if isinstance(event, ArtifactStored):
             validate_artifact_path(event.path)
@@ -1415,4 +1458,6 @@ def _no_run(run_id: str) -> NotFoundError:
 
 
 def _stale_series(run_id: str) -> StoreError:
-    return StoreUnavailableError(f"The series of run {run_id} changed while a batch was stored. The batch is sent again.")
+    return StoreUnavailableError(
+        f"The series of run {run_id} changed while a batch was stored. The batch is sent again."
+    )

@@ -144,7 +144,9 @@ def decode_chunk(data: bytes, *, times: bool = True) -> Points:
     try:
         magic, version, dtype, n, crc = _HEAD.unpack_from(data)
     except struct.error as error:
-        raise StoreFormatError(f"A chunk of {len(data)} bytes is cut short. Restore the workspace from a backup.") from error
+        raise StoreFormatError(
+            f"A chunk of {len(data)} bytes is cut short. Restore the workspace from a backup."
+        ) from error
     if magic != _MAGIC or version != _VERSION:
         raise StoreFormatError(
             f"A chunk has magic {magic!r} and version {version}; expected {_MAGIC!r} and {_VERSION}. "

@@ -186,9 +186,7 @@ class RunSearch:
         # Every key expression is named, so that the next page's token can be made from a row.
         selected = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(keys))
         ordered = ", ".join(f"k{i} {direction}" for i, (_, direction) in enumerate(keys))
-        self.page = (
-            f"SELECT r.pk, {selected} {tables} {order_join} WHERE {condition}{after} ORDER BY {ordered} LIMIT {query.limit + 1}"
-        )
+        self.page = f"SELECT r.pk, {selected} {tables} {order_join} WHERE {condition}{after} ORDER BY {ordered} LIMIT {query.limit + 1}"
         self._key_count = len(keys)
 
     def token(self, row: Any) -> str:
@@ -221,7 +219,9 @@ class RunSearch:
         words = query.text.split()
         if len(words) > _MAX_WORDS:
             raise InvalidValueError(
-                f"Cannot search for {len(words)} words at once. Expected at most {_MAX_WORDS}.", parameter="text", given=query.text
+                f"Cannot search for {len(words)} words at once. Expected at most {_MAX_WORDS}.",
+                parameter="text",
+                given=query.text,
             )
         for i, word in enumerate(words):
             escaped = word.replace("!", "!!").replace("%", "!%").replace("_", "!_")
@@ -280,9 +280,7 @@ class RunSearch:
             order_by, now_ms, *values = json.loads(base64.urlsafe_b64decode(padded))
         except (ValueError, TypeError) as error:
             raise _foreign_token(token) from error
-        plain = all(
-            isinstance(value, (str, float)) or (type(value) is int and abs(value) < 2**63) for value in values
-        )
+        plain = all(isinstance(value, (str, float)) or (type(value) is int and abs(value) < 2**63) for value in values)
         if order_by != self._order_by or type(now_ms) is not int or not 0 <= now_ms < 2**62 or not plain:
             raise _foreign_token(token)
         return now_ms, values

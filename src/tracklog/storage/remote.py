@@ -34,6 +34,7 @@ from tracklog.storage import (
 _CONNECT_S = 5.0
 _READ_S = 120.0  # a large upload is answered after it is on the server's disk
 _PIECE_BYTES = 1 << 20
+_MSGPACK = "application/msgpack"  # JSON has no NaN or ±inf
 _T = TypeVar("_T")
 
 
@@ -62,7 +63,9 @@ class RemoteStore:
         return self._pool
 
     def _send(self, method: str, path: str, *, body: Any = None, media_type: str = "", stream: bool = False) -> Any:
-        headers = {"Content-Type": media_type} if media_type else {}
+        headers = {"Accept": _MSGPACK}
+        if media_type:
+            headers["Content-Type"] = media_type
         if not stream:
             headers["Accept-Encoding"] = "gzip"
         try:
@@ -98,12 +101,12 @@ class RemoteStore:
         return self._decoded(kind, self._send("GET", f"{path}?{urlencode(given)}" if given else path))
 
     def _post(self, kind: type[_T], path: str, body: Any) -> _T:
-        sent = self._send("POST", path, body=msgspec.json.encode(body), media_type="application/json")
+        sent = self._send("POST", path, body=msgspec.msgpack.encode(body), media_type=_MSGPACK)
         return self._decoded(kind, sent)
 
     def _decoded(self, kind: type[_T], response: Any) -> _T:
         try:
-            return msgspec.json.decode(response.data, type=kind)
+            return msgspec.msgpack.decode(response.data, type=kind)
         except msgspec.MsgspecError as error:
             raise ServerError(
                 f"{self.uri} answered what this tracklog does not understand: {error}. Use the same version on both sides."
@@ -114,7 +117,7 @@ class RemoteStore:
     def apply(self, batch: Batch) -> Watermark:
         """See `Store.apply`."""
         path = f"{_run(batch.run_id)}/batches"
-        return self._decoded(Watermark, self._send("POST", path, body=encode_batch(batch), media_type="application/msgpack"))
+        return self._decoded(Watermark, self._send("POST", path, body=encode_batch(batch), media_type=_MSGPACK))
 
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """See `Store.watermark`."""
@@ -134,7 +137,7 @@ class RemoteStore:
 
     def series(self, query: SeriesQuery) -> list[SeriesBuckets]:
         """See `Store.series`."""
-        sent = self._send("POST", "/series", body=msgspec.json.encode(query), media_type="application/json")
+        sent = self._send("POST", "/series", body=msgspec.msgpack.encode(query), media_type=_MSGPACK)
         return frames.decode_series(sent.data)
 
     def columns(self, run_id: str, name: str, column: str = "") -> MetricColumns:
@@ -164,7 +167,9 @@ class RemoteStore:
 
     def _put(self, target: str, stream: BinaryIO) -> ArtifactInfo:
         pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
-        return self._decoded(ArtifactInfo, self._send("PUT", target, body=pieces, media_type="application/octet-stream"))
+        return self._decoded(
+            ArtifactInfo, self._send("PUT", target, body=pieces, media_type="application/octet-stream")
+        )
 
     def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:
         """See `Store.artifacts`."""
@@ -174,7 +179,9 @@ class RemoteStore:
         """See `Store.read_artifact`."""
         if start < 0 or (end is not None and end < start):
             raise errors.InvalidValueError(
-                f"Cannot read bytes {start} to {end} of {path!r}. Expected 0 <= start <= end.", parameter="start", given=start
+                f"Cannot read bytes {start} to {end} of {path!r}. Expected 0 <= start <= end.",
+                parameter="start",
+                given=start,
             )
         response = self._send("GET", _file(run_id, path), stream=True)
         return _cut(response, start, end)
