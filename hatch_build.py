@@ -70,9 +70,7 @@ def npm(*arguments: str) -> None:
     def run(*words: str) -> None:
         done = subprocess.run([str(node), str(npm_cli), *words], cwd=SOURCES, env=environment, check=False)
         if done.returncode:
-            raise SystemExit(
-                f"`npm {' '.join(words)}` in {SOURCES} failed with exit status {done.returncode}, see above."
-            )
+            raise SystemExit(f"`npm {' '.join(words)}` in {SOURCES} failed with exit status {done.returncode}, see above.")
 
     installed = SOURCES / "node_modules" / STAMP_NAME
     wanted = digest([SOURCES / "package.json", SOURCES / "package-lock.json"])

@@ -91,7 +91,7 @@ class Writer:
         start_ms: int = T0_MS,
         parent_id: str | None = None,
         user: str = "",
-        type: str = "",  # noqa: A002  # the record's own word
+        type: str = "",  # the record's own word  # noqa: A002
         description: str = "",
         params: dict[str, ParamValue] | None = None,
         tags: dict[str, str | None] | None = None,

@@ -317,9 +317,7 @@ class LoggedRun:
         return time.time_ns() // 1_000_000
 
     def _send(self, *events: object) -> None:
-        self.store.apply(
-            Batch(run_id="talk-1", writer_id=self._writer_id, events_start=self._events, events=list(events))
-        )  # type: ignore[arg-type]
+        self.store.apply(Batch(run_id="talk-1", writer_id=self._writer_id, events_start=self._events, events=list(events)))  # type: ignore[arg-type]
         self._events += len(events)
 
 
@@ -569,9 +567,7 @@ def test_doctor_finds_a_sound_workspace_sound(workspace: Path) -> None:
     states = {line[8:22].strip(): line.split()[0] for line in text.splitlines()}
     # A source tree may not have its portal built.
     assert {state for topic, state in states.items() if topic != "portal"} == {"ok"}, text
-    assert {"python", "packages", "workspace", "catalog", "disk", "file locks", "mmap", "server", "journals"} <= set(
-        states
-    )
+    assert {"python", "packages", "workspace", "catalog", "disk", "file locks", "mmap", "server", "journals"} <= set(states)
 
 
 def test_doctor_finds_a_damaged_catalog(workspace: Path) -> None:

@@ -162,9 +162,7 @@ def check_losses(store: LocalStore, processes: int) -> None:
         columns, run = store.columns(f"run-{number}", "loss"), store.get_run(f"run-{number}")
         assert columns.steps.tolist() == list(range(POINTS))
         assert columns.values.tolist() == [step / 7 for step in range(POINTS)]
-        assert [(metric.name, metric.count, metric.max) for metric in run.metrics] == [
-            ("loss", POINTS, (POINTS - 1) / 7)
-        ]
+        assert [(metric.name, metric.count, metric.max) for metric in run.metrics] == [("loss", POINTS, (POINTS - 1) / 7)]
         assert (run.status, run.params) == (RunStatus.COMPLETED, {"number": number})
     for experiment in range(4):
         page = store.search_runs(RunQuery(experiment=f"experiment-{experiment}", order_by="number"))

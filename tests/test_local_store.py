@@ -178,9 +178,7 @@ def test_a_file_is_no_workspace(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    "content", [b"not a database at all, just text" * 100, b"SQLite format 3\x00" + b"\xff" * 4096]
-)
+@pytest.mark.parametrize("content", [b"not a database at all, just text" * 100, b"SQLite format 3\x00" + b"\xff" * 4096])
 def test_a_damaged_database_is_named_and_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "workspace.db").write_bytes(content)
 

@@ -84,9 +84,7 @@ _Place = Annotated[
 ]
 _RunName = Annotated[
     str,
-    typer.Argument(
-        metavar="RUN", help="A run's id, the beginning of one, its name, or experiment/name.", show_default=False
-    ),
+    typer.Argument(metavar="RUN", help="A run's id, the beginning of one, its name, or experiment/name.", show_default=False),
 ]
 _Port = Annotated[int | None, typer.Option(min=0, max=65535, help="By default 7777, or the next one that is free.")]
 _NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the address.")]
@@ -154,9 +152,7 @@ def ui(workspace: _Place = None, port: _Port = None, no_browser: _NoBrowser = Fa
 @app.command(rich_help_panel="Watch")
 def serve(
     workspace: _Place = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one of this machine.")] = "127.0.0.1",
     port: _Port = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Let everyone who reaches the address read and change runs.")
@@ -213,9 +209,7 @@ def demo(
     ] = None,
     no_browser: _NoBrowser = False,
     port: _Port = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="Train as fast as possible, without the portal, then exit.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Train as fast as possible, without the portal, then exit.")] = False,
 ) -> None:
     """Train two small models for real and watch them live.
 
@@ -268,9 +262,7 @@ def _open_browser(url: str, is_unwanted: bool) -> None:
     """Open the browser where there is a display; over ssh say how to reach the address."""
     if is_unwanted:
         return
-    has_display = sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
+    has_display = sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     connection = os.environ.get("SSH_CONNECTION", "").split()
     if connection and not has_display:
         from urllib.parse import urlsplit
@@ -330,11 +322,7 @@ def ls(
     with _opened(uri) as store:
         query = RunQuery(experiment=experiment, text=" ".join(words or []), status=status or None, order_by=order_by)
         found, total = _search(store, query, limit)
-        if (
-            experiment is not None
-            and not total
-            and experiment not in (known := [one.name for one in store.experiments()])
-        ):
+        if experiment is not None and not total and experiment not in (known := [one.name for one in store.experiments()]):
             from tracklog.errors import unknown
 
             raise unknown("experiment", experiment, known)
@@ -345,10 +333,7 @@ def ls(
             if words or status or experiment:
                 print("No run matches. Leave out a word or an option; `tracklog ls` lists all.")
             else:
-                print(
-                    f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, "
-                    "or try: tracklog demo"
-                )
+                print(f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, or try: tracklog demo")
             return
         console = _console()
         # A narrow terminal shows fewer columns, not cut ones.
@@ -532,9 +517,7 @@ def _find(store: Store, given: str, *, deleted: bool = False) -> RunInfo:
     known = {name: one for one in reversed(recent) for name in (one.id, one.name, f"{one.experiment}/{one.name}")}
     near = difflib.get_close_matches(given, known, n=3)
     hint = f"Did you mean {' or '.join(f'`{name}`' for name in near)}? " if near else ""
-    raise NotFoundError(
-        f"Unknown run `{given}` in {store.uri}. {hint}`tracklog ls` lists runs.", what="run", given=given
-    )
+    raise NotFoundError(f"Unknown run `{given}` in {store.uri}. {hint}`tracklog ls` lists runs.", what="run", given=given)
 
 
 # ------------------------------------------------------------------------- drawing
@@ -612,9 +595,7 @@ def _key_metrics(runs: Sequence[RunInfo], wanted: str) -> list[str]:
         counts.update(
             metric.name
             for metric in one.metrics
-            if metric.kind is MetricKind.SCALAR
-            and metric.dtype is not DType.TEXT
-            and not metric.name.startswith("system/")
+            if metric.kind is MetricKind.SCALAR and metric.dtype is not DType.TEXT and not metric.name.startswith("system/")
         )
     if wanted:
         counts[wanted] = len(runs) + 1
@@ -708,11 +689,7 @@ def _topic(value: Any) -> str:
     """Return captured circumstances in a line; long parts such as a diff are left to the portal and --json."""
     if not isinstance(value, dict):
         return _plain(str(value)) if value else ""
-    parts = [
-        f"{name} {part}"
-        for name, part in value.items()
-        if isinstance(part, (str, int, float)) and len(str(part)) <= 120
-    ]
+    parts = [f"{name} {part}" for name, part in value.items() if isinstance(part, (str, int, float)) and len(str(part)) <= 120]
     return " · ".join(parts)
 
 
@@ -880,9 +857,7 @@ def export(
             given=kind,
         )
     if run is not None and experiment is not None:
-        raise InvalidValueError(
-            "Give either a RUN or --experiment, not both.", parameter="experiment", given=experiment
-        )
+        raise InvalidValueError("Give either a RUN or --experiment, not both.", parameter="experiment", given=experiment)
     table_path = output.with_name(f"{output.stem}.runs{output.suffix}") if run is None and kind != "json" else None
     for path in (output, table_path):
         if path is not None and path.exists() and not force:
@@ -900,10 +875,7 @@ def export(
             partial = finished.enter_context(_replacing(output))
             table_partial = None if table_path is None else finished.enter_context(_replacing(table_path))
             count = _EXPORTS[kind](runs, _points(store, runs, progress), partial, table_partial)
-    print(
-        f"{count:,} points of {len(runs)} run{'s' * (len(runs) != 1)} → {output}"
-        + (f", {table_path}" if table_path else "")
-    )
+    print(f"{count:,} points of {len(runs)} run{'s' * (len(runs) != 1)} → {output}" + (f", {table_path}" if table_path else ""))
 
 
 @contextlib.contextmanager
@@ -999,9 +971,7 @@ def _write_json(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, 
     words = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
     count = 0
     with path.open("w", encoding="utf-8") as stream:
-        stream.write(
-            '{"runs": [\n' + ",\n".join(msgspec.json.encode(one).decode() for one in runs) + '\n],\n"points": ['
-        )
+        stream.write('{"runs": [\n' + ",\n".join(msgspec.json.encode(one).decode() for one in runs) + '\n],\n"points": [')
         for run_id, name, column, steps, times_ms, values in points:
             for step, time_ms, value in zip(steps, times_ms, values, strict=True):
                 row: dict[str, Any] = {
@@ -1055,9 +1025,7 @@ def _write_parquet(runs: Sequence[RunInfo], points: Iterator[_Series], path: Pat
         for name, values in _run_rows(runs).items():
             kinds = {type(value) for value in values if value is not None}
             # A param may be a number in one run and text in another; text can hold both.
-            columns[name] = pa.array(
-                values if len(kinds) <= 1 else [None if value is None else _cell(value) for value in values]
-            )
+            columns[name] = pa.array(values if len(kinds) <= 1 else [None if value is None else _cell(value) for value in values])
         pq.write_table(pa.table(columns), table_path, compression="zstd")
     return count
 
@@ -1099,9 +1067,7 @@ def sync(workspace: _Place = None) -> None:
                 _complain(f"{error.message} The journals for {uri} stay in {root}.")
     for one in recovered:
         print(f"{one.run_id}: {one.points:,} points, {one.events:,} other records, {one.files} files")
-    print(
-        f"{len(recovered)} journal{'s' * (len(recovered) != 1)} stored." if recovered else "No journals were waiting."
-    )
+    print(f"{len(recovered)} journal{'s' * (len(recovered) != 1)} stored." if recovered else "No journals were waiting.")
     if unreachable:
         raise typer.Exit(1)
 
@@ -1129,9 +1095,7 @@ def _journal_roots(settings: Settings) -> list[tuple[Path, str]]:
 def gc(
     deleted_before: Annotated[
         float,
-        typer.Option(
-            metavar="DAYS", min=0, help="Remove runs for good that were deleted so long ago; 0: all deleted ones."
-        ),
+        typer.Option(metavar="DAYS", min=0, help="Remove runs for good that were deleted so long ago; 0: all deleted ones."),
     ] = _GC_DAYS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is there to clean up.")] = False,
     uri: _Uri = None,
@@ -1164,9 +1128,7 @@ def gc(
 @app.command(rich_help_panel="Keep in order")
 def rm(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs, as in `show`.", show_default=False)],
-    forever: Annotated[
-        bool, typer.Option("--forever", help="Remove all they recorded, now. This cannot be undone.")
-    ] = False,
+    forever: Annotated[bool, typer.Option("--forever", help="Remove all they recorded, now. This cannot be undone.")] = False,
     restore: Annotated[bool, typer.Option("--restore", help="Bring deleted runs back.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --forever.")] = False,
     uri: _Uri = None,
@@ -1252,9 +1214,7 @@ def _findings(workspace: str | None) -> Iterator[_Finding]:
         if _answers(settings.uri):
             yield "ok", "server", "answers"
         else:
-            remedy = (
-                "Check the address, and that `tracklog serve` runs there. Runs keep what they log in their journals."
-            )
+            remedy = "Check the address, and that `tracklog serve` runs there. Runs keep what they log in their journals."
             yield "problem", "server", f"{settings.uri} does not answer. {remedy}"
     else:
         yield from _folder_findings(Path(settings.uri))
@@ -1275,9 +1235,7 @@ def _package_findings() -> Iterator[_Finding]:
 
     from tracklog import __version__
 
-    present, absent = versions(
-        ["msgspec", "numpy", "sqlalchemy", "starlette", "uvicorn", "pcodec", "psutil", "rich", "typer"]
-    )
+    present, absent = versions(["msgspec", "numpy", "sqlalchemy", "starlette", "uvicorn", "pcodec", "psutil", "rich", "typer"])
     if absent:
         yield (
             "problem",

@@ -103,9 +103,7 @@ def _sweep_alphas(folder: Path, url: str | None, pause_s: float) -> None:
     train_x, test_x, train_y, test_y = split
     alphas = np.linspace(0.05, 1.0, _ALPHAS).tolist()
     errors: list[float] = []
-    with tracklog.start_run(
-        "diabetes-ridge", name="sweep", params={"alphas": _ALPHAS, "test_size": 0.2}, uri=folder
-    ) as sweep:
+    with tracklog.start_run("diabetes-ridge", name="sweep", params={"alphas": _ALPHAS, "test_size": 0.2}, uri=folder) as sweep:
         _say(url, sweep, "Ridge sweep over 20 alphas")
         for alpha in alphas:
             name = f"alpha-{alpha:.2f}"
@@ -196,14 +194,10 @@ def _learn_digits(folder: Path, url: str | None, pause_s: float) -> None:
             if step % _IMAGE_EVERY == 0 or step == _STEPS - 1:
                 _, test_probabilities = forward(test_x)
                 guess = test_probabilities.argmax(axis=1)
-                precision, recall, _, _ = precision_recall_fscore_support(
-                    test_y, guess, average="macro", zero_division=0
-                )
+                precision, recall, _, _ = precision_recall_fscore_support(test_y, guess, average="macro", zero_division=0)
                 test_accuracy = float((guess == test_y).mean())
                 run.log("test/accuracy", test_accuracy, step=step)
-                run.log_row(
-                    "test scores", epoch=step * _BATCH / len(train_x), precision=float(precision), recall=float(recall)
-                )
+                run.log_row("test scores", epoch=step * _BATCH / len(train_x), precision=float(precision), recall=float(recall))
                 run.log_image("weights of the first layer", _tiles(w1), step=step)
                 sample = int(random.integers(0, len(test_x)))
                 run.log_text("sample", _drawn(test_x[sample], int(test_y[sample]), int(guess[sample])), step=step)

@@ -171,7 +171,7 @@ def shown(value: object) -> str:
     """Return `value` as it appears in an error message: repr, type, cut to a line."""
     try:
         text = repr(value)
-    except Exception:  # a foreign __repr__ may do anything; the message must still be made
+    except Exception:  # a foreign __repr__ may do anything; the message must still be made  # noqa: BLE001
         text = "<no repr>"
     if len(text) > _SHOWN_VALUE_CHARS:
         text = text[:_SHOWN_VALUE_CHARS] + "…"

@@ -208,7 +208,7 @@ class Writer:
 
         return log, log_many
 
-    def put(self, key: MetricKey, step: int, time_ms: int, value: float | int | bool | None) -> None:
+    def put(self, key: MetricKey, step: int, time_ms: int, value: float | bool | None) -> None:
         """Append a point of a defined key. `value` fits the key's dtype, `step` fits int64."""
         slot = next(self._slots)
         self._put_slow(slot, self._packs[key.dtype], key.key, step, time_ms, 0 if value is None else value)
@@ -281,9 +281,7 @@ class Writer:
                 self._disk_failed(error)
         if segment is None:
             if self._memory_bytes + size > MEMORY_LIMIT_BYTES:
-                self._warn(
-                    f"{MEMORY_LIMIT_BYTES >> 20} MiB of memory are full too; points are lost from here on", again=True
-                )
+                self._warn(f"{MEMORY_LIMIT_BYTES >> 20} MiB of memory are full too; points are lost from here on", again=True)
                 self._lost_segments.add(index)
                 return None
             self._memory_bytes += size
@@ -438,9 +436,7 @@ class Writer:
         """Forget what the store has: records below these numbers."""
         current = self._current[0] // SEGMENT_POINTS
         with self._lock:
-            for index in [
-                index for index in self._segments if index < current and (index + 1) * SEGMENT_POINTS <= points
-            ]:
+            for index in [index for index in self._segments if index < current and (index + 1) * SEGMENT_POINTS <= points]:
                 segment = self._segments.pop(index)
                 if segment.path is None:
                     self._memory_bytes -= SEGMENT_POINTS * POINT_SIZE
@@ -648,9 +644,7 @@ class Reader:
         return [
             (event, self.path / "blobs" / event.blob)
             for _, event in self.events()
-            if isinstance(event, ArtifactStored)
-            and event.blob
-            and (self.path / "blobs" / Path(event.blob).name).is_file()
+            if isinstance(event, ArtifactStored) and event.blob and (self.path / "blobs" / Path(event.blob).name).is_file()
         ]
 
 
@@ -683,10 +677,8 @@ def abandoned(root: Path) -> list[Path]:
     found = []
     for path in root.glob("run-*/*"):
         if (path / "journal.json").is_file() and is_abandoned(path):
-            found.append(path)
-    return sorted(
-        found, key=lambda path: (path / "journal.json").stat().st_mtime if (path / "journal.json").exists() else 0
-    )
+            found.append(path)  # noqa: PERF401
+    return sorted(found, key=lambda path: (path / "journal.json").stat().st_mtime if (path / "journal.json").exists() else 0)
 
 
 def is_abandoned(path: Path) -> bool:

@@ -23,9 +23,7 @@ class Settings:
     capture: frozenset[str] = field(
         metadata={
             "env": "TRACKLOG_CAPTURE",
-            "doc": "What runs capture by themselves: `all`, `none`, or some of "
-            + ", ".join(f"`{c}`" for c in CAPTURES)
-            + ".",
+            "doc": "What runs capture by themselves: `all`, `none`, or some of " + ", ".join(f"`{c}`" for c in CAPTURES) + ".",
         }
     )
     quiet: bool = field(default=False, metadata={"env": "TRACKLOG_QUIET", "doc": "`1`: print no line about a run."})
@@ -55,7 +53,7 @@ def is_remote(uri: str) -> bool:
 def normal_uri(uri: str | os.PathLike[str]) -> str:
     """Return an address in its one form: an absolute folder, or a server's address without a slash at the end."""
     text = os.fspath(uri)
-    if not isinstance(text, str) or not text.strip() or "\x00" in text:
+    if not text.strip() or "\x00" in text:
         raise InvalidValueError(
             f"Cannot use {shown(uri)} as a workspace. Expected a folder or an http(s):// address.",
             parameter="uri",

@@ -77,9 +77,7 @@ def test_records_already_stored_are_skipped_when_batches_overlap(store: Store, e
         writer.log("loss", float(step), step)
     whole = writer.add(TagsSet({"a": "1"}), TagsSet({"a": "2"}), TagsSet({"b": "3"})).batch()
     events = len(whole.events)
-    store.apply(
-        msgspec.structs.replace(whole, points=whole.points[: 6 * POINT.size], events=whole.events[: events - 2])
-    )
+    store.apply(msgspec.structs.replace(whole, points=whole.points[: 6 * POINT.size], events=whole.events[: events - 2]))
 
     watermark = store.apply(
         msgspec.structs.replace(
@@ -108,9 +106,7 @@ def test_an_old_batch_sent_again_does_not_undo_later_ones(store: Store, experime
 
 
 @pytest.mark.parametrize("gap", [{"points_start": 4}, {"events_start": 99}, {"points_start": 4, "events_start": 99}])
-def test_a_batch_after_a_gap_is_refused_with_the_position_expected(
-    store: Store, experiment: str, gap: dict[str, int]
-) -> None:
+def test_a_batch_after_a_gap_is_refused_with_the_position_expected(store: Store, experiment: str, gap: dict[str, int]) -> None:
     writer = Writer(experiment=experiment)
     watermark = store.apply(writer.start().log("loss", 1.0).log("loss", 0.9).batch())
     late = msgspec.structs.replace(writer.log("loss", 0.8).add(TagsSet({"a": "1"})).batch(), **gap)
@@ -415,9 +411,7 @@ def test_a_run_whose_process_is_gone_is_not_responding(store: Store, experiment:
 
     assert store.get_run(recovered.run_id).status == RunStatus.NOT_RESPONDING
     assert found(store, experiment, status=[RunStatus.RUNNING]) == []
-    assert [run.status for run in found(store, experiment, status=[RunStatus.NOT_RESPONDING])] == [
-        RunStatus.NOT_RESPONDING
-    ]
+    assert [run.status for run in found(store, experiment, status=[RunStatus.NOT_RESPONDING])] == [RunStatus.NOT_RESPONDING]
 
 
 def test_an_empty_batch_of_a_live_writer_is_a_sign_of_life(store: Store, experiment: str) -> None:

@@ -247,9 +247,7 @@ def log(store: Store, experiment: str, lines: int, *, per_batch: int = 7) -> str
         (-99, 3, range(3)),
     ],
 )
-def test_lines_are_read_from_either_end(
-    store: Store, experiment: str, first_line: int, limit: int, expected: range
-) -> None:
+def test_lines_are_read_from_either_end(store: Store, experiment: str, first_line: int, limit: int, expected: range) -> None:
     run_id = log(store, experiment, 30)
 
     page = store.log_lines(run_id, first_line, limit)

@@ -79,9 +79,7 @@ def test_the_payload_of_a_nan_is_kept(store: Store, experiment: str, compacted: 
     bits = [0x7FF8000000000001, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FF8DEADBEEFCAFE]
     writer = Writer(experiment=experiment).start().log("m", 0.0, 0)
     batch = writer.batch()
-    batch.points = b"".join(
-        POINT.pack(i, T0_MS, struct.pack("<Q", word), 1, POINT_MARKER) for i, word in enumerate(bits)
-    )
+    batch.points = b"".join(POINT.pack(i, T0_MS, struct.pack("<Q", word), 1, POINT_MARKER) for i, word in enumerate(bits))
     store.apply(batch)
     if compacted:
         store.gc()
@@ -262,9 +260,7 @@ def test_a_sum_beyond_all_doubles_stops_nothing(store: Store, experiment: str) -
 
 
 @pytest.mark.parametrize("one_batch", [True, False], ids=["one batch", "a batch each"])
-def test_the_last_value_has_the_greatest_step_then_time_then_place(
-    store: Store, experiment: str, one_batch: bool
-) -> None:
+def test_the_last_value_has_the_greatest_step_then_time_then_place(store: Store, experiment: str, one_batch: bool) -> None:
     writer = Writer(experiment=experiment).start()
     store.apply(writer.batch())
     expected = [(5, 10, 1.0), (4, 99, 1.0), (5, 9, 1.0), (5, 10, 4.0), (5, 12, 5.0), (5, 11, 5.0), (-1, 50, 5.0)]
@@ -300,9 +296,7 @@ values_st = st.one_of(
     st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, 2**53 + 1]),
 )
 points_st = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b"]), values_st, st.integers(-3, 3) | st.integers(INT_MIN, INT_MAX), st.integers(0, 3)
-    ),
+    st.tuples(st.sampled_from(["a", "b"]), values_st, st.integers(-3, 3) | st.integers(INT_MIN, INT_MAX), st.integers(0, 3)),
     max_size=12,
 )
 operations_st = st.lists(
@@ -365,9 +359,7 @@ def as_floats(array: Any) -> list[float]:
 
 
 def same_floats(left: Sequence[float], right: Sequence[float]) -> bool:
-    return len(left) == len(right) and all(
-        a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(left, right, strict=True)
-    )
+    return len(left) == len(right) and all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(left, right, strict=True))
 
 
 def check_buckets(found: SeriesBuckets, points: list[tuple[float, float]], buckets: int) -> None:
@@ -568,9 +560,7 @@ def test_series_come_in_the_order_of_runs_then_names_then_columns(store: Store, 
     found = store.series(SeriesQuery(asked))
 
     names = [("alpha", ""), ("rows", "a"), ("rows", "b"), ("zeta", "")]
-    assert [(one.run_id, one.name, one.column) for one in found] == [
-        (run_id, *name) for run_id in asked for name in names
-    ]
+    assert [(one.run_id, one.name, one.column) for one in found] == [(run_id, *name) for run_id in asked for name in names]
     assert {one.kind for one in found if one.name == "rows"} == {MetricKind.ROW}
 
 

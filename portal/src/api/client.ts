@@ -38,7 +38,12 @@ export class ApiError extends Error {
   }
 }
 
-async function send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+async function send(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const init: RequestInit = { method, headers };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
@@ -64,7 +69,16 @@ async function json<T>(method: string, path: string, body?: unknown): Promise<T>
   return (await response.json()) as T;
 }
 
-const METRIC_DEFAULTS = { last: null, last_text: "", last_step: 0, last_time_ms: 0, min: null, max: null, mean: null, description: "" };
+const METRIC_DEFAULTS = {
+  last: null,
+  last_text: "",
+  last_step: 0,
+  last_time_ms: 0,
+  min: null,
+  max: null,
+  mean: null,
+  description: "",
+};
 
 type Sparse<T> = Partial<Omit<T, "metrics">> & { metrics?: Partial<MetricSummary>[] };
 
@@ -116,7 +130,11 @@ export const api = {
   },
 
   async runs(query: RunQuery): Promise<RunPage> {
-    const page = await json<{ runs: Sparse<RunInfo>[]; total: number; next_page_token?: string | null }>("POST", "/runs/search", query);
+    const page = await json<{ runs: Sparse<RunInfo>[]; total: number; next_page_token?: string | null }>(
+      "POST",
+      "/runs/search",
+      query,
+    );
     return { runs: page.runs.map(toRun), total: page.total, next_page_token: page.next_page_token ?? null };
   },
 
@@ -142,20 +160,28 @@ export const api = {
   },
 
   table: (runId: string, name: string, firstRow: number, limit: number) =>
-    json<TablePage>("GET", `${at(runId)}/table?${new URLSearchParams({ name, first_row: `${firstRow}`, limit: `${limit}` })}`),
+    json<TablePage>(
+      "GET",
+      `${at(runId)}/table?${new URLSearchParams({ name, first_row: `${firstRow}`, limit: `${limit}` })}`,
+    ),
 
   log: (runId: string, firstLine: number, limit: number) =>
     json<LogPage>("GET", `${at(runId)}/log?first_line=${firstLine}&limit=${limit}`),
 
   async artifacts(runId: string): Promise<ArtifactInfo[]> {
-    const answer = await json<{ artifacts: (Partial<ArtifactInfo> & { path: string })[] }>("GET", `${at(runId)}/artifacts`);
+    const answer = await json<{ artifacts: (Partial<ArtifactInfo> & { path: string })[] }>(
+      "GET",
+      `${at(runId)}/artifacts`,
+    );
     const defaults = { size_bytes: 0, sha256: "", modified_ms: 0, content_type: "application/octet-stream" };
     return answer.artifacts.map((item) => ({ ...defaults, ...item }));
   },
 
   /** The first `limit` bytes of a file as text. */
   async artifactText(runId: string, path: string, limit: number): Promise<string> {
-    const response = await send("GET", artifactUrl(runId, path).slice(BASE.length), undefined, { Range: `bytes=0-${limit - 1}` });
+    const response = await send("GET", artifactUrl(runId, path).slice(BASE.length), undefined, {
+      Range: `bytes=0-${limit - 1}`,
+    });
     return response.text();
   },
 };

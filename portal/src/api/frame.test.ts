@@ -22,7 +22,10 @@ const head = { run_id: "r", name: "loss", column: "", kind: "scalar", count: 2, 
 describe("decodeSeries", () => {
   test("fills the columns that an exact series leaves out", () => {
     const columns = { x: { dtype: "f8", offset: 0, length: 2 }, last: { dtype: "f8", offset: 16, length: 2 } };
-    const bytes = frame({ series: [{ ...head, exact: true, columns }] }, [Float64Array.of(0, 1), Float64Array.of(5, Number.NaN)]);
+    const bytes = frame({ series: [{ ...head, exact: true, columns }] }, [
+      Float64Array.of(0, 1),
+      Float64Array.of(5, Number.NaN),
+    ]);
 
     const [series] = decodeSeries(bytes);
 
@@ -33,8 +36,19 @@ describe("decodeSeries", () => {
 
   test("reads 4-byte counts of a bucketed series", () => {
     const f8 = (offset: number) => ({ dtype: "f8", offset, length: 1 });
-    const columns = { x: f8(0), x_last: f8(8), first: f8(16), last: f8(24), min: f8(32), max: f8(40), n: { dtype: "u4", offset: 48, length: 1 } };
-    const bytes = frame({ series: [{ ...head, exact: false, columns }] }, [Float64Array.of(0, 9, 1, 2, -1, 7), Uint32Array.of(10)]);
+    const columns = {
+      x: f8(0),
+      x_last: f8(8),
+      first: f8(16),
+      last: f8(24),
+      min: f8(32),
+      max: f8(40),
+      n: { dtype: "u4", offset: 48, length: 1 },
+    };
+    const bytes = frame({ series: [{ ...head, exact: false, columns }] }, [
+      Float64Array.of(0, 9, 1, 2, -1, 7),
+      Uint32Array.of(10),
+    ]);
 
     const [series] = decodeSeries(bytes);
 
@@ -62,7 +76,10 @@ describe("decodeColumns", () => {
 
   test("takes text and non-finite numbers from the header", () => {
     const values = ["images/0.png", { float: "-inf" }];
-    const bytes = frame({ columns: { steps: i8(0), times_ms: i8(16) }, values }, [BigInt64Array.of(0n, 1n), BigInt64Array.of(2n, 3n)]);
+    const bytes = frame({ columns: { steps: i8(0), times_ms: i8(16) }, values }, [
+      BigInt64Array.of(0n, 1n),
+      BigInt64Array.of(2n, 3n),
+    ]);
 
     expect(decodeColumns(bytes).values).toEqual(["images/0.png", Number.NEGATIVE_INFINITY]);
   });

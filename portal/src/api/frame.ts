@@ -91,7 +91,11 @@ export function decodeColumns(frame: ArrayBuffer): MetricColumns {
 /** JSON has no NaN or ±inf; there they are {"float": "nan" | "inf" | "-inf"}. */
 export function plainValue(value: unknown): ParamValue {
   if (typeof value === "object" && value !== null && "float" in value) {
-    const words: Record<string, number> = { nan: Number.NaN, inf: Number.POSITIVE_INFINITY, "-inf": Number.NEGATIVE_INFINITY };
+    const words: Record<string, number> = {
+      nan: Number.NaN,
+      inf: Number.POSITIVE_INFINITY,
+      "-inf": Number.NEGATIVE_INFINITY,
+    };
     return words[String(value.float)] ?? null;
   }
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;

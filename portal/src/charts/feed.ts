@@ -38,7 +38,8 @@ class SeriesFeed {
     if (this.#pace === null) {
       this.#pace = paced(() => this.#refresh());
       live.subscribe((changes) => {
-        const changed = changes && new Set(changes.filter((change) => change.what.includes("points")).map((change) => change.run_id));
+        const changed =
+          changes && new Set(changes.filter((change) => change.what.includes("points")).map((change) => change.run_id));
         this.#invalidate((watcher) => changed === null || watcher.want.runIds.some((id) => changed.has(id)));
       });
     }
@@ -108,7 +109,8 @@ class SeriesFeed {
         });
         const byName = new Map<string, SeriesBuckets[]>();
         for (const item of series) byName.set(item.name, [...(byName.get(item.name) ?? []), item]);
-        for (const watcher of watchers) if (this.#watchers.has(watcher)) watcher.deliver(byName.get(watcher.want.name) ?? []);
+        for (const watcher of watchers)
+          if (this.#watchers.has(watcher)) watcher.deliver(byName.get(watcher.want.name) ?? []);
       } catch (error) {
         const reason = error instanceof ApiError ? error : new ApiError(String(error), "BAD_ANSWER", 0);
         for (const watcher of watchers) if (this.#watchers.has(watcher)) watcher.fail(reason);

@@ -33,7 +33,10 @@ describe("buildPlot", () => {
     const plot = buildPlot([line([0, 1, 2], [1, Number.NaN, 3])], { smoothing: 0, logY: false });
 
     expect(plot.parts).toEqual([{ line: 0, role: "value" }]);
-    expect(plot.data).toEqual([[0, 1, 2], [1, null, 3]]);
+    expect(plot.data).toEqual([
+      [0, 1, 2],
+      [1, null, 3],
+    ]);
     expect(plot.hidden).toBe(1);
   });
 
@@ -47,7 +50,13 @@ describe("buildPlot", () => {
   });
 
   test("a log axis hides what is not positive", () => {
-    expect(buildPlot([line([0, 1], [0, 10])], { smoothing: 0, logY: true })).toMatchObject({ data: [[0, 1], [null, 10]], hidden: 1 });
+    expect(buildPlot([line([0, 1], [0, 10])], { smoothing: 0, logY: true })).toMatchObject({
+      data: [
+        [0, 1],
+        [null, 10],
+      ],
+      hidden: 1,
+    });
   });
 });
 

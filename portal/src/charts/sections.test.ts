@@ -17,12 +17,19 @@ test("columns and runs of one metric become one group", () => {
   ]);
 
   expect(groups).toHaveLength(1);
-  expect(groups[0]?.columns).toEqual([{ name: "fpr", isText: false }, { name: "label", isText: true }]);
+  expect(groups[0]?.columns).toEqual([
+    { name: "fpr", isText: false },
+    { name: "label", isText: true },
+  ]);
   expect(groups[0]?.count).toBe(7);
 });
 
 test("names are grouped by prefix, in natural order, single numbers last", () => {
-  const sections = makeSections(groupMetrics(["val/loss", "layer/10", "layer/2", "loss"].map((name) => metric(name)).concat(metric("alpha", { count: 1 }))));
+  const sections = makeSections(
+    groupMetrics(
+      ["val/loss", "layer/10", "layer/2", "loss"].map((name) => metric(name)).concat(metric("alpha", { count: 1 })),
+    ),
+  );
 
   expect(sections.map((section) => [section.title, section.metrics.map((item) => item.name)])).toEqual([
     ["", ["loss", "alpha"]],

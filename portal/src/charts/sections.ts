@@ -82,7 +82,15 @@ export function metricFilter(text: string): ((name: string) => boolean) | null {
 }
 
 // What people look at first, best first; each is tried against the last part of the name, then against all of it.
-const KEY_WORDS = [/^loss$/, /loss/, /^(acc|accuracy)$/, /acc/, /^(f1|auc|r2|bleu|rouge|wer|mae|mse|rmse|reward|score|perplexity|ppl)$/, /(mse|mae|score|reward)/, /^(lr|learning_rate)$/];
+const KEY_WORDS = [
+  /^loss$/,
+  /loss/,
+  /^(acc|accuracy)$/,
+  /acc/,
+  /^(f1|auc|r2|bleu|rouge|wer|mae|mse|rmse|reward|score|perplexity|ppl)$/,
+  /(mse|mae|score|reward)/,
+  /^(lr|learning_rate)$/,
+];
 const VALIDATION = /(^|[/_.-])(val|valid|validation|eval|test|dev)([/_.-]|$)/i;
 
 /** The curves worth showing first. */

@@ -2,7 +2,13 @@ import { expect, test } from "vitest";
 import { parseCsv, toCsv, toMarkdown } from "./export";
 
 test("CSV quotes what needs quotes, and reads back", () => {
-  const text = toCsv(["name", "note"], [["a,b", 'say "hi"'], ["line\nbreak", null]]);
+  const text = toCsv(
+    ["name", "note"],
+    [
+      ["a,b", 'say "hi"'],
+      ["line\nbreak", null],
+    ],
+  );
 
   expect(text).toBe('name,note\n"a,b","say ""hi"""\n"line\nbreak",\n');
   expect(parseCsv(text, ",", 10)).toEqual([
@@ -17,5 +23,13 @@ test("a preview stops at its limit", () => {
 });
 
 test("Markdown escapes bars and sets numbers to the right", () => {
-  expect(toMarkdown(["run", "loss"], [["a|b", 0.5], ["c", null]])).toBe("| run | loss |\n| --- | --: |\n| a\\|b | 0.5 |\n| c |  |\n");
+  expect(
+    toMarkdown(
+      ["run", "loss"],
+      [
+        ["a|b", 0.5],
+        ["c", null],
+      ],
+    ),
+  ).toBe("| run | loss |\n| --- | --: |\n| a\\|b | 0.5 |\n| c |  |\n");
 });

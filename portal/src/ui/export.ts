@@ -13,8 +13,12 @@ export function toCsv(header: string[], rows: Cell[][]): string {
 
 export function toMarkdown(header: string[], rows: Cell[][]): string {
   const escape = (cell: Cell) =>
-    cell === null || cell === undefined ? "" : String(cell).replaceAll("\\", "\\\\").replaceAll("|", "\\|").replace(/\r?\n/g, " ");
-  const isNumber = header.map((_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === "number" || row[at] == null));
+    cell === null || cell === undefined
+      ? ""
+      : String(cell).replaceAll("\\", "\\\\").replaceAll("|", "\\|").replace(/\r?\n/g, " ");
+  const isNumber = header.map(
+    (_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === "number" || row[at] == null),
+  );
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
   return `${[
     line(header.map(escape)),

@@ -79,7 +79,13 @@ test("times have minutes where minutes belong", () => {
 });
 
 test("sizes use decimal units", () => {
-  expect([0, 999, 1_500, 999_700, 2_340_000_000].map(formatBytes)).toEqual(["0 B", "999 B", "1.5 kB", "1 MB", "2.34 GB"]);
+  expect([0, 999, 1_500, 999_700, 2_340_000_000].map(formatBytes)).toEqual([
+    "0 B",
+    "999 B",
+    "1.5 kB",
+    "1 MB",
+    "2.34 GB",
+  ]);
 });
 
 test("small words", () => {

@@ -12,7 +12,9 @@ export function formatNumber(value: number | null | undefined, digits = 5): stri
   if (Number.isInteger(value) && size < 1e9) return size >= 10_000 ? GROUPED.format(value) : String(value);
   if (size >= 1e9 || size < 1e-4) return trimExponent(value.toExponential(digits - 2));
   const text = Number(value.toPrecision(digits));
-  return size >= 10_000 ? new Intl.NumberFormat("en-US", { maximumSignificantDigits: digits }).format(text) : String(text);
+  return size >= 10_000
+    ? new Intl.NumberFormat("en-US", { maximumSignificantDigits: digits }).format(text)
+    : String(text);
 }
 
 function trimExponent(text: string): string {

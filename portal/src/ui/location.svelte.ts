@@ -8,9 +8,23 @@ class Location {
     this.#read();
     window.addEventListener("popstate", () => this.#read());
     document.addEventListener("click", (event) => {
-      if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+      if (
+        event.defaultPrevented ||
+        event.button !== 0 ||
+        event.metaKey ||
+        event.ctrlKey ||
+        event.shiftKey ||
+        event.altKey
+      )
+        return;
       const anchor = event.target instanceof Element ? event.target.closest("a") : null;
-      if (anchor === null || anchor.target !== "" || anchor.hasAttribute("download") || anchor.origin !== window.location.origin) return;
+      if (
+        anchor === null ||
+        anchor.target !== "" ||
+        anchor.hasAttribute("download") ||
+        anchor.origin !== window.location.origin
+      )
+        return;
       if (anchor.pathname.startsWith("/api/") || anchor.pathname === "/docs" || anchor.hash !== "") return;
       event.preventDefault();
       this.go(anchor.pathname + anchor.search);

@@ -52,7 +52,7 @@ def environment() -> dict[str, Any]:
     for topic, look in topics.items():
         try:
             value = look()
-        except Exception as error:  # whatever a machine holds, a run must start; what failed is recorded in its place
+        except Exception as error:  # whatever a machine holds, a run must start; what failed is recorded in its place  # noqa: BLE001
             value = {"error": repr(error)}
         if value is not None:
             found[topic] = value
@@ -286,7 +286,7 @@ class SystemMonitor:
             for sampler in list(samplers):
                 try:
                     sample.update(next(sampler))
-                except Exception as error:  # a driver may fail in any way; the others go on
+                except Exception as error:  # a driver may fail in any way; the others go on  # noqa: BLE001
                     _log.debug("A system sampler failed and is left out from now on: %r", error)
                     samplers.remove(sampler)
             if sample:
@@ -356,7 +356,7 @@ def _gpus() -> list[_Gpu]:
 
         pynvml.nvmlInit()
         return [_Gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
-    except Exception as error:  # no driver, no device, or an old one: NVML has a class of error for each
+    except Exception as error:  # no driver, no device, or an old one: NVML has a class of error for each  # noqa: BLE001
         _log.debug("No NVIDIA GPUs: %r", error)
         return []
 

@@ -159,13 +159,13 @@ def runs(
     columns = {name: [row.get(name) for row in rows] for name in names}
     try:
         if table == "pandas":
-            import pandas
+            import pandas as pd
 
-            return pandas.DataFrame(columns)
-        import polars
+            return pd.DataFrame(columns)
+        import polars as pl
 
         # A param may be a number here and text there; polars then keeps text.
-        return polars.DataFrame({name: polars.Series(name, cells, strict=False) for name, cells in columns.items()})
+        return pl.DataFrame({name: pl.Series(name, cells, strict=False) for name, cells in columns.items()})
     except ModuleNotFoundError as error:
         raise MissingExtraError(table, "tables", f"runs(table={table!r})") from error
 

@@ -86,9 +86,7 @@ class Recorder:
         self.settings = settings
         self.run_id = run_id
         self._started = started
-        self._counters: dict[str, itertools.count[int]] = {
-            name: itertools.count(count) for name, count in (counts or {}).items()
-        }
+        self._counters: dict[str, itertools.count[int]] = {name: itertools.count(count) for name, count in (counts or {}).items()}
         self._lock = threading.RLock()
         self._writer: Writer | None = None
         self._drainer: Drainer | None = None
@@ -155,8 +153,7 @@ class Recorder:
             checked_step = None if step is None else convert.step_value(step)
             # All are checked before the first is written.
             checked = {
-                convert.metric_name(key): (convert.metric_value(item, name=str(key)), type(item))
-                for key, item in name.items()
+                convert.metric_name(key): (convert.metric_value(item, name=str(key)), type(item)) for key, item in name.items()
             }
             time_ms = now_ms()
             for key, (item, given) in checked.items():
@@ -164,9 +161,7 @@ class Recorder:
             return
         name = convert.metric_name(name)
         number = convert.metric_value(value, name=name)
-        self._put_scalar(
-            name, number, type(value), None if step is None else convert.step_value(step), now_ms(), description
-        )
+        self._put_scalar(name, number, type(value), None if step is None else convert.step_value(step), now_ms(), description)
 
     def _put_scalar(
         self,
@@ -219,10 +214,10 @@ class Recorder:
         next_row = self._counter(name)
         time_ms = now_ms()
         names = list(columns)
-        for cells in zip(*columns.values()):
+        for cells in zip(*columns.values(), strict=False):
             row = next_row()
             texts: list[Event] = []
-            for column, cell in zip(names, cells):
+            for column, cell in zip(names, cells, strict=False):
                 key = writer.define(name, column, kind, _DTYPES[type(cell)], description)
                 if key.dtype is DType.TEXT:
                     texts.append(TextPoint(key.key, row, time_ms, cell))
@@ -305,11 +300,9 @@ class Recorder:
         if "console" in what:
             self._console = capture.ConsoleCapture(self._add_lines)
             self._console.start()
-            threading.Thread(
-                target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True
-            ).start()
+            threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
         if "system" in what:
-            self._monitor = capture.SystemMonitor(lambda sample: self.log(sample))
+            self._monitor = capture.SystemMonitor(self.log)
             self._monitor.start()
 
     def _add_lines(self, lines: list[LogLine]) -> None:
@@ -328,9 +321,7 @@ class Recorder:
             self._console.flush()
         return self._drainer is None or self._drainer.flush(timeout_s)
 
-    def close(
-        self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S
-    ) -> bool:
+    def close(self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Stop capturing, write the final status, and send what is left. True when the store has everything."""
         if self.is_closed:
             return True
@@ -356,7 +347,7 @@ class Recorder:
         if not complete and not self.settings.quiet:
             waiting = drainer.state
             problem = f" ({waiting['problem']})" if waiting["problem"] else ""
-            print(
+            print(  # noqa: T201
                 f"tracklog: the store {self.settings.uri} has not taken everything yet{problem}. Nothing is lost: "
                 "`tracklog sync` sends the rest, and so does the next run.",
                 file=sys.stderr,
@@ -401,7 +392,7 @@ _uncaught: tuple[type[BaseException], BaseException, TracebackType | None] | Non
 
 def _install_hooks() -> None:
     """Learn how the process ends: by an exception nobody caught, or normally."""
-    global _hooks_installed  # noqa: PLW0603  # once a process, like the hooks themselves
+    global _hooks_installed  # once a process, like the hooks themselves  # noqa: PLW0603
     if _hooks_installed:
         return
     _hooks_installed = True

@@ -127,9 +127,7 @@ class Run:
         what = workspace.settings.capture if capture is None else chosen_captures(capture)
         if name is not None:
             name = convert.metric_name(name, what="run")
-        if run_id is not None and (
-            not isinstance(run_id, str) or not 0 < len(run_id) <= MAX_RUN_ID_CHARS or "\x00" in run_id
-        ):
+        if run_id is not None and (not 0 < len(run_id) <= MAX_RUN_ID_CHARS or "\x00" in run_id):
             raise InvalidValueError(
                 f"Cannot use {shown(run_id)} as a run id. Expected 1 to {MAX_RUN_ID_CHARS} characters.",
                 parameter="run_id",
@@ -202,16 +200,14 @@ class Run:
 
     def _recording(self) -> Recorder:
         """Return the recorder, opening one for a run that was only read so far."""
-        if self._recorder is None:
+        recorder = self._recorder
+        if recorder is None:
             info = self._info
             started = RunStarted(experiment=info.experiment, start_ms=info.start_ms, name=info.name)
-            recorder = Recorder(
-                self._experiment.workspace.settings, info.id, started, counts=_next_steps(self._fresh().metrics)
-            )
+            recorder = Recorder(self._experiment.workspace.settings, info.id, started, counts=_next_steps(self._fresh().metrics))
             self._use_recorder(recorder)
             recorder.open()
-        assert self._recorder is not None
-        return self._recorder
+        return recorder
 
     # -------------------------------------------------------------------- identity
 
@@ -396,9 +392,7 @@ class Run:
 
     # ----------------------------------------------------------------------- files
 
-    def upload_file(
-        self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, **kwargs: Any
-    ) -> ArtifactInfo | None:
+    def upload_file(self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, **kwargs: Any) -> ArtifactInfo | None:
         """Keep a file with the run under `name` (a relative path), as it is now; one of that name is replaced."""
         name = validate_artifact_path(name)
         recorder = self._recording()
@@ -562,9 +556,7 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None:
             status, reason = RunStatus.COMPLETED, None
         else:
@@ -585,10 +577,12 @@ class Run:
             return
         url = self.get_portal_url()
         where = url or f"run `tracklog ui{_uri_option(self._experiment.workspace.uri)}` to watch it"
-        print(f"tracklog: {self._experiment.name} · {self._info.name or self.id[:8]} → {where}", file=sys.stderr)
+        print(f"tracklog: {self._experiment.name} · {self._info.name or self.id[:8]} → {where}", file=sys.stderr)  # noqa: T201
 
     def __repr__(self) -> str:
-        return f"Run(Experiment: {self._experiment.name},\nId: {self.id},\nType: {self._info.type or None},\nStatus: {self.status})"
+        return (
+            f"Run(Experiment: {self._experiment.name},\nId: {self.id},\nType: {self._info.type or None},\nStatus: {self.status})"
+        )
 
 
 def _uri_option(uri: str) -> str:
@@ -620,13 +614,10 @@ def _next_steps(metrics: Iterable[MetricSummary]) -> dict[str, int]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and (one == other or (one != one and other != other))  # noqa: PLR0124  # NaN is itself here
+    return type(one) is type(other) and (one == other or (one != one and other != other))  # NaN is itself here
 
 
 def _file_name(name: str) -> str:
     """Return a metric name as parts of an artifact path."""
-    parts = (
-        "".join(char if char.isalnum() or char in "-_. " else "_" for char in part).strip(" .")
-        for part in name.split("/")
-    )
+    parts = ("".join(char if char.isalnum() or char in "-_. " else "_" for char in part).strip(" .") for part in name.split("/"))
     return "/".join(part[:100] or "_" for part in parts)[:500].strip("/ ") or "_"

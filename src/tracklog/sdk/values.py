@@ -67,9 +67,7 @@ def metric_name(name: object, *, what: str = "metric") -> str:
         InvalidValueError: it is empty or blank, too long, or has control characters or lone surrogates.
     """
     if not isinstance(name, str):
-        raise InvalidTypeError(
-            f"A {what} name must be text, not {shown(name)}. Use str(name).", parameter="name", given=name
-        )
+        raise InvalidTypeError(f"A {what} name must be text, not {shown(name)}. Use str(name).", parameter="name", given=name)
     text = str.__str__(name)  # of a subclass (np.str_, an enum) the characters, whatever its own __str__ says
     if not text.strip():
         problem, remedy = "it is empty or blank", "Give it a name of at least one visible character."
@@ -329,9 +327,7 @@ def _is_time(value: object) -> bool:
 
 def _is_missing(value: object) -> bool:
     pandas, masked = sys.modules.get("pandas"), sys.modules.get("numpy.ma")
-    return (pandas is not None and (value is pandas.NA or value is pandas.NaT)) or (
-        masked is not None and value is masked.masked
-    )
+    return (pandas is not None and (value is pandas.NA or value is pandas.NaT)) or (masked is not None and value is masked.masked)
 
 
 def _is_decimal(value: object) -> bool:
@@ -443,7 +439,8 @@ def _fields(value: Any) -> Mapping[Any, object] | None:
         dataclasses = sys.modules["dataclasses"]
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if hasattr(kind, "__attrs_attrs__"):
-        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+        fields: Mapping[Any, object] = {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+        return fields
     if hasattr(kind, "model_dump"):  # pydantic
         dumped: dict[str, object] = value.model_dump()
         return dumped
@@ -633,7 +630,8 @@ def _pixels(image: Any, name: str) -> Array:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
+        scaled: Array = array.astype(np.uint8) * np.uint8(255)
+        return scaled
     low, high = (array.min(), array.max()) if array.dtype.kind in "iuf" else (None, None)
     if array.dtype.kind in "iu":
         raise refuse(f"the range is {low}..{high}", "Use `.astype('uint8')` if it is 0..255, else scale it to 0..1.")

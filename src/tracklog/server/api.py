@@ -391,9 +391,7 @@ async def _log_text(request: Request) -> Response:
 
 async def _artifacts(request: Request) -> Response:
     prefix = _Query(request).text("prefix")
-    return json_response(
-        ArtifactList(await _in_thread(_store(request).artifacts, request.path_params["run_id"], prefix))
-    )
+    return json_response(ArtifactList(await _in_thread(_store(request).artifacts, request.path_params["run_id"], prefix)))
 
 
 async def _get_artifact(request: Request) -> Response:
@@ -469,7 +467,7 @@ async def _put_artifact(request: Request) -> Response:
             target.flush()
             info = await _in_thread(store.put_artifact, run_id, path, staged, move=True)
         finally:
-            staged.unlink(missing_ok=True)
+            staged.unlink(missing_ok=True)  # noqa: ASYNC240
     return json_response(info)
 
 
@@ -548,9 +546,7 @@ ROUTES: list[Route] = [
     ),
     Route("GET", _RUN + "/log.txt", "The whole log", _log_text, answer="text/plain"),
     Route("GET", _RUN + "/artifacts", "Files of a run", _artifacts, query={"prefix": "folder"}, answer=ArtifactList),
-    Route(
-        "GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"
-    ),
+    Route("GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"),
     Route("PUT", _FILE, "Store a file, replacing one of that path", _put_artifact, body="*/*", answer=ArtifactInfo),
     Route("DELETE", _FILE, "Remove a file", _delete_artifact, answer=Deleted),
     Route(
@@ -605,7 +601,7 @@ def openapi(routes: list[Route]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a table of routes."""
     structs = [kind for route in routes for kind in (route.body, route.answer) if isinstance(kind, type)]
     schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
-    schema_of = dict(zip(structs, schemas))
+    schema_of = dict(zip(structs, schemas, strict=False))
     paths: dict[str, Any] = {}
 
     def content(kind: Any) -> dict[str, Any]:
@@ -616,11 +612,8 @@ def openapi(routes: list[Route]) -> dict[str, Any]:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         operation: dict[str, Any] = {
             "summary": route.summary,
-            "operationId": route.handler.__name__.strip("_")
-            + ("_" + route.method.lower() if route.method != "GET" else ""),
-            "parameters": [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-            ]
+            "operationId": route.handler.__name__.strip("_") + ("_" + route.method.lower() if route.method != "GET" else ""),
+            "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
             + [
                 {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
                 for name, meaning in route.query.items()

@@ -97,10 +97,14 @@ class _SameOrigin:
             host = headers.get("host", "")
             refusal = None
             if self._loopback and urlsplit(f"//{host}").hostname not in _LOOPBACK_NAMES:
-                refusal = f"This server answers this machine only, and the request is for the host {host!r}. Use http://127.0.0.1."
+                refusal = (
+                    f"This server answers this machine only, and the request is for the host {host!r}. Use http://127.0.0.1."
+                )
             origin = headers.get("origin")
             if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
-                refusal = f"A page of {origin!r} may not change anything here. Use the portal itself, or the API without a browser."
+                refusal = (
+                    f"A page of {origin!r} may not change anything here. Use the portal itself, or the API without a browser."
+                )
             if refusal is not None:
                 await error_response(403, "FORBIDDEN", refusal)(scope, receive, send)
                 return
@@ -149,9 +153,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return error_response(
-        500, "INTERNAL", "The server failed on this request; its log has the reason. Please report it."
-    )
+    return error_response(500, "INTERNAL", "The server failed on this request; its log has the reason. Please report it.")
 
 
 async def _portal(request: Request) -> Response:

@@ -111,9 +111,7 @@ class Live:
             self._poller.cancel()
 
     async def _changes(self, since: int, limit: int) -> list[Change]:
-        return await anyio.to_thread.run_sync(
-            self._store.changes, since, limit, limiter=self._limiter, abandon_on_cancel=True
-        )
+        return await anyio.to_thread.run_sync(self._store.changes, since, limit, limiter=self._limiter, abandon_on_cancel=True)
 
     async def _newest(self) -> int:
         newest = await self._changes(-1, 1)
@@ -146,7 +144,7 @@ class Live:
                 await asyncio.sleep(_POLL_S)
                 try:
                     changes = await self._changes(self._seen, _PAGE)
-                except Exception as error:  # noqa: BLE001  # a server task: it must outlive any trouble of the store
+                except Exception as error:  # a server task: it must outlive any trouble of the store  # noqa: BLE001
                     if not failing:
                         unforeseen = not isinstance(error, StoreUnavailableError)
                         _log.warning("Live updates wait: %s", error, exc_info=unforeseen)
@@ -182,7 +180,7 @@ def _messages(changes: Sequence[Change]) -> list[bytes]:
         first_ids.setdefault(change.run_id, change.id)
         earlier = by_run.pop(change.run_id, None)
         if earlier is not None:
-            change = msgspec.structs.replace(change, what=[*dict.fromkeys([*earlier.what, *change.what])])  # noqa: PLW2901
+            change = msgspec.structs.replace(change, what=[*dict.fromkeys([*earlier.what, *change.what])])
         by_run[change.run_id] = change
     merged = list(by_run.values())
     messages = []

@@ -81,9 +81,7 @@ def serve(
 class _Server(uvicorn.Server):
     """Tells when it is up, and ends event streams before it waits for connections to close."""
 
-    def __init__(
-        self, config: uvicorn.Config, close_streams: Callable[[], Any], on_started: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, close_streams: Callable[[], Any], on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._close_streams = close_streams
         self._on_started = on_started
@@ -119,13 +117,11 @@ def _listen(host: str, port: int | None) -> socket.socket:
                 ) from error
             raise ServerError(f"Cannot listen on {host}:{candidate}: {error}. Check --host and --port.") from error
         return listener
-    raise ServerError(
-        f"The ports {PREFERRED_PORT} to {PREFERRED_PORT + _PORTS_TRIED - 1} are all in use. Name one with --port."
-    )
+    raise ServerError(f"The ports {PREFERRED_PORT} to {PREFERRED_PORT + _PORTS_TRIED - 1} are all in use. Name one with --port.")
 
 
 def _shown_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
+    if host in ("0.0.0.0", "::"):  # compared, not bound  # noqa: S104
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 
@@ -154,7 +150,7 @@ def _maintain(store: Store, stop: threading.Event) -> None:
             store.maintain()
         except TracklogError as error:
             _log.warning("Keeping the workspace in order failed, trying again: %s", error)
-        except Exception:  # this thread must outlive any surprise; the next round may succeed
+        except Exception:  # this thread must outlive any surprise; the next round may succeed  # noqa: BLE001
             _log.exception("Keeping the workspace in order failed")
         if stop.wait(_MAINTAIN_S):
             return

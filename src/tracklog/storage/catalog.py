@@ -70,8 +70,10 @@ _MIGRATIONS: list[list[str]] = [
             last_step BIGINT, last_time_ms BIGINT,
             UNIQUE (run_pk, name, col, is_text))""",
         "CREATE INDEX series_by_value ON series (experiment_pk, name, col, is_text, last_number, run_pk)",
-        "CREATE TABLE writers (run_pk BIGINT NOT NULL, id TEXT NOT NULL, points BIGINT NOT NULL, events BIGINT NOT NULL,"
-        " PRIMARY KEY (run_pk, id))",
+        (
+            "CREATE TABLE writers (run_pk BIGINT NOT NULL, id TEXT NOT NULL, points BIGINT NOT NULL, events BIGINT NOT NULL,"
+            " PRIMARY KEY (run_pk, id))"
+        ),
         "CREATE TABLE hot (pk {pk}, run_pk BIGINT NOT NULL, n BIGINT NOT NULL, data {blob} NOT NULL)",
         "CREATE INDEX hot_by_run ON hot (run_pk, pk)",
         """CREATE TABLE chunks (
@@ -89,8 +91,10 @@ _MIGRATIONS: list[list[str]] = [
             run_pk BIGINT NOT NULL, path TEXT NOT NULL, size_bytes BIGINT NOT NULL, sha256 TEXT NOT NULL,
             content_type TEXT NOT NULL, modified_ms BIGINT NOT NULL, PRIMARY KEY (run_pk, path))""",
         "CREATE INDEX artifacts_by_digest ON artifacts (sha256)",
-        "CREATE TABLE changes (pk {pk}, run_id TEXT NOT NULL, experiment TEXT NOT NULL, what TEXT NOT NULL,"
-        " time_ms BIGINT NOT NULL)",
+        (
+            "CREATE TABLE changes (pk {pk}, run_id TEXT NOT NULL, experiment TEXT NOT NULL, what TEXT NOT NULL,"
+            " time_ms BIGINT NOT NULL)"
+        ),
     ],
 ]
 FORMAT = len(_MIGRATIONS)
@@ -271,9 +275,7 @@ class Catalog:
         for number, statements in enumerate(_MIGRATIONS[reached:], start=reached + 1):
             with self.write() as connection:
                 self.lock(connection, "tracklog migration")
-                connection.exec_driver_sql(
-                    "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
-                )
+                connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
                 done = connection.execute(text("SELECT value FROM meta WHERE name = 'format'")).scalar()
                 if int(done or 0) >= number:
                     continue
@@ -289,9 +291,7 @@ class Catalog:
 
 
 def _beyond_sql(error: object) -> InvalidValueError:
-    return InvalidValueError(
-        f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL."
-    )
+    return InvalidValueError(f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL.")
 
 
 def natural_key(name: str) -> str:
@@ -309,9 +309,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(
-        "BEGIN IMMEDIATE" if connection.get_execution_options().get("immediate") else "BEGIN DEFERRED"
-    )
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("immediate") else "BEGIN DEFERRED")
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

@@ -143,7 +143,7 @@ class Drainer:
                     break
                 self._wake.wait(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MAX_S)
-            except Exception as error:  # a bug here must neither end the training nor the journal
+            except Exception as error:  # a bug here must neither end the training nor the journal  # noqa: BLE001
                 _log.exception("Sending to the store failed")
                 self._give_up(error)
             if self._stopping or self._given_up:
@@ -254,9 +254,7 @@ class Drainer:
         self._failing_since = self._failing_since or now
         _log.debug("Sending to the store failed, trying again: %s", error)
         if not self._warned and now - self._failing_since > _WARN_AFTER_S:
-            self._say(
-                f"{error} What is logged is safe in {self._writer.path} and is sent when the store answers again."
-            )
+            self._say(f"{error} What is logged is safe in {self._writer.path} and is sent when the store answers again.")
 
     def _give_up(self, error: BaseException) -> None:
         self._given_up = str(error)

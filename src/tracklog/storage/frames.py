@@ -75,9 +75,7 @@ def encode_series(series: list[SeriesBuckets]) -> bytes:
         columns = {name: body.add(getattr(one, name), "f8") for name in sent}
         if not one.exact:
             columns["n"] = body.add(np.minimum(one.n, _MAX_U4), "u4")  # beyond it "many" is all a chart needs
-        described.append(
-            _Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns)
-        )
+        described.append(_Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns))
     return body.frame(_SeriesHeader(described))
 
 

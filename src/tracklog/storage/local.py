@@ -138,7 +138,7 @@ _UPDATE_SERIES = text(
         last_text = CASE WHEN {_NEWER} THEN CAST(:last_text AS TEXT) ELSE last_text END,
         last_step = CASE WHEN {_NEWER} THEN {_STEP} ELSE last_step END,
         last_time_ms = CASE WHEN {_NEWER} THEN {_TIME} ELSE last_time_ms END
-    WHERE pk = :pk"""  # noqa: S608  # nothing but parameters
+    WHERE pk = :pk"""  # nothing but parameters
 )
 
 
@@ -311,9 +311,7 @@ class LocalStore:
         )
         # Taking the number locks the experiment's row, so two new runs never get the same.
         experiment_pk, number = connection.execute(
-            text(
-                "UPDATE experiments SET next_number = next_number + 1 WHERE name = :name RETURNING pk, next_number - 1"
-            ),
+            text("UPDATE experiments SET next_number = next_number + 1 WHERE name = :name RETURNING pk, next_number - 1"),
             {"name": started.experiment},
         ).one()
         name = _plain(started.name) or f"run-{number}"
@@ -374,9 +372,7 @@ class LocalStore:
             pks.append(pk)
         return pks
 
-    def _make_series(
-        self, connection: Connection, run: _Run, keys: list[MetricKey], points: Array, events: list[Any]
-    ) -> None:
+    def _make_series(self, connection: Connection, run: _Run, keys: list[MetricKey], points: Array, events: list[Any]) -> None:
         """Create what is missing in the order the keys were defined: the order of a table's columns."""
         used = set(np.unique(points["key"]).tolist()) | {event.key for event in events if isinstance(event, TextPoint)}
         self._series(connection, run, sorted((key for key in keys if key.key in used), key=lambda key: key.key))
@@ -427,9 +423,7 @@ class LocalStore:
         run.hot_batches += 1
         run.what.add("points")
 
-    def _add_events(
-        self, connection: Connection, run: _Run, keys: list[MetricKey], events: list[Any], now: int
-    ) -> None:
+    def _add_events(self, connection: Connection, run: _Run, keys: list[MetricKey], events: list[Any], now: int) -> None:
         texts: list[TextPoint] = []
         lines: list[LogLine] = []
         for event in events:
@@ -469,7 +463,7 @@ class LocalStore:
                 given=missing[:10],
             )
         used = [by_key[key] for key in sorted({point.key for point in texts})]
-        pk_by_key = dict(zip((key.key for key in used), self._series(connection, run, used)))
+        pk_by_key = dict(zip((key.key for key in used), self._series(connection, run, used), strict=False))
         updates: dict[int, dict[str, Any]] = {}
         rows = []
         for point in texts:
@@ -484,9 +478,7 @@ class LocalStore:
                 update["last_step"], update["last_time_ms"] = point.step, point.time_ms
                 update["last_text"] = _plain(point.value[:_SHOWN_TEXT_CHARS])
         self._update_series(connection, run, list(updates.values()))
-        connection.execute(
-            text("INSERT INTO texts (series_pk, step, time_ms, value) VALUES (:pk, :step, :time, :value)"), rows
-        )
+        connection.execute(text("INSERT INTO texts (series_pk, step, time_ms, value) VALUES (:pk, :step, :time, :value)"), rows)
         run.what.add("points")
 
     def _add_lines(self, connection: Connection, run: _Run, lines: list[LogLine]) -> None:
@@ -504,7 +496,8 @@ class LocalStore:
         changed = connection.execute(
             text(
                 "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
-                " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END WHERE pk = :pk AND status_ms <= :time"
+                " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END"
+                " WHERE pk = :pk AND status_ms <= :time"
             ).bindparams(
                 bindparam("end", type_=BigInteger),
                 bindparam("error", type_=Text),
@@ -560,7 +553,7 @@ class LocalStore:
             run.what.add("deleted")
         if changes:
             assignments = ", ".join(f"{column} = :{column}" for column in changes)
-            statement = text(f"UPDATE runs SET {assignments} WHERE pk = :pk")  # noqa: S608  # column names are ours
+            statement = text(f"UPDATE runs SET {assignments} WHERE pk = :pk")  # column names are ours
             if "deleted_ms" in changes:
                 statement = statement.bindparams(bindparam("deleted_ms", type_=BigInteger))
             connection.execute(statement, {**changes, "pk": run.pk})
@@ -580,9 +573,7 @@ class LocalStore:
         """Move a run's hot points into chunks. Another process may do the same: the second finds nothing to do."""
         with self._compacting, self._catalog.write() as connection:
             self._catalog.lock(connection, f"compact {run_pk}")
-            rows = connection.execute(
-                text("SELECT pk, data FROM hot WHERE run_pk = :run ORDER BY pk"), {"run": run_pk}
-            ).all()
+            rows = connection.execute(text("SELECT pk, data FROM hot WHERE run_pk = :run ORDER BY pk"), {"run": run_pk}).all()
             if not rows:
                 return
             hot = np.concatenate([read_hot(row.data) for row in rows])
@@ -608,13 +599,9 @@ class LocalStore:
                     ],
                 )
             last = rows[-1].pk
+            connection.execute(text("DELETE FROM hot WHERE run_pk = :run AND pk <= :last"), {"run": run_pk, "last": last})
             connection.execute(
-                text("DELETE FROM hot WHERE run_pk = :run AND pk <= :last"), {"run": run_pk, "last": last}
-            )
-            connection.execute(
-                text(
-                    "UPDATE runs SET hot_points = hot_points - :n, hot_batches = hot_batches - :batches WHERE pk = :pk"
-                ),
+                text("UPDATE runs SET hot_points = hot_points - :n, hot_batches = hot_batches - :batches WHERE pk = :pk"),
                 {"n": len(hot), "batches": len(rows), "pk": run_pk},
             )
 
@@ -630,7 +617,8 @@ class LocalStore:
             due = (
                 connection.execute(
                     text(
-                        "SELECT pk FROM runs WHERE hot_batches > 1 AND (end_ms IS NOT NULL OR heartbeat_ms < :quiet_since) LIMIT 200"
+                        "SELECT pk FROM runs WHERE hot_batches > 1 AND (end_ms IS NOT NULL OR heartbeat_ms < :quiet_since)"
+                        " LIMIT 200"
                     ),
                     {"quiet_since": now - HEARTBEAT_LOST_MS},
                 )
@@ -721,11 +709,9 @@ class LocalStore:
         params = rows_by_run("SELECT run_pk, name, kind, value FROM params WHERE run_pk IN :pks ORDER BY name")
         tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks ORDER BY name")
         properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks ORDER BY name")
-        series = rows_by_run(
-            f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0 ORDER BY pk"  # noqa: S608
-        )
+        series = rows_by_run(f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0 ORDER BY pk")
         statement = text(
-            f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"  # noqa: S608
+            f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"
         ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
         rows = connection.execute(statement, {"pks": pks, "alive_since": self._clock_ms() - HEARTBEAT_LOST_MS})
         by_pk = {
@@ -779,9 +765,7 @@ class LocalStore:
                 continue
             else:
                 x, values = _joined(points[x_by_metric[(row.run_pk, row.name)]], one)
-            answer.append(
-                bucketed(x, values, query, run_id=run_id, name=row.name, column=row.col, kind=MetricKind(row.kind))
-            )
+            answer.append(bucketed(x, values, query, run_id=run_id, name=row.name, column=row.col, kind=MetricKind(row.kind)))
         return answer
 
     def _series_rows(self, connection: Connection, run_pk: int, names: Sequence[str] | None) -> Sequence[Any]:
@@ -790,9 +774,7 @@ class LocalStore:
             names = [name for name in names if "\x00" not in name]  # which no stored name has, and PostgreSQL refuses
         if names is None:
             return connection.execute(text(f"{sql} ORDER BY pk"), {"run": run_pk}).all()
-        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(
-            bindparam("names", expanding=True, type_=Text)
-        )
+        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True, type_=Text))
         return connection.execute(statement, {"run": run_pk, "names": list(names)}).all()
 
     def _points(self, connection: Connection, series_pks: list[int], *, times: bool = True) -> dict[int, Points]:
@@ -800,9 +782,9 @@ class LocalStore:
         if not series_pks:
             return {}
         parts: dict[int, list[Points]] = {pk: [] for pk in series_pks}
-        statement = text(
-            "SELECT series_pk, data FROM chunks WHERE series_pk IN :pks ORDER BY series_pk, pk"
-        ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
+        statement = text("SELECT series_pk, data FROM chunks WHERE series_pk IN :pks ORDER BY series_pk, pk").bindparams(
+            bindparam("pks", expanding=True, type_=BigInteger)
+        )
         blobs: dict[int, list[bytes]] = defaultdict(list)
         for row in connection.execute(statement, {"pks": series_pks}):
             blobs[row.series_pk].append(row.data)
@@ -905,19 +887,15 @@ class LocalStore:
         for row in rows:
             if row.is_text:
                 own = texts[row.pk]
-                addresses = _addresses(
-                    np.array([t.step for t in own], np.int64), np.array([t.time_ms for t in own], np.int64)
-                )
+                addresses = _addresses(np.array([t.step for t in own], np.int64), np.array([t.time_ms for t in own], np.int64))
                 values: list[Any] = [bytes(t.value).decode() for t in own]
             else:
                 addresses = _addresses(points[row.pk].steps, points[row.pk].times_ms)
                 values = _exact_values(points[row.pk]).tolist()
-            for address, value in zip(addresses, values):
+            for address, value in zip(addresses, values, strict=False):
                 cells.setdefault(address, {})[row.col] = value
         ordered = sorted(cells)
-        page = [
-            [cells[address].get(column) for column in columns] for address in ordered[first_row : first_row + limit]
-        ]
+        page = [[cells[address].get(column) for column in columns] for address in ordered[first_row : first_row + limit]]
         return TablePage(columns=columns, rows=page, first_row=first_row, total_rows=len(ordered))
 
     def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
@@ -952,9 +930,7 @@ class LocalStore:
                     text(f"{columns} WHERE pk > :since ORDER BY pk LIMIT :limit"), {"since": since, "limit": limit}
                 ).all()
         return [
-            Change(
-                id=row.pk, run_id=row.run_id, experiment=row.experiment, what=json.loads(row.what), time_ms=row.time_ms
-            )
+            Change(id=row.pk, run_id=row.run_id, experiment=row.experiment, what=json.loads(row.what), time_ms=row.time_ms)
             for row in rows
         ]
 
@@ -1018,7 +994,7 @@ class LocalStore:
                 ),
                 {"run": run.pk, "length": len(folder), "folder": folder},
             ).all()
-        found = [ArtifactInfo(**row._mapping) for row in rows]
+        found = [ArtifactInfo(**row._asdict()) for row in rows]
         return sorted(found, key=lambda artifact: natural_key(artifact.path))
 
     def _artifact(self, connection: Connection, run_id: str, path: str) -> tuple[Any, Any]:
@@ -1054,9 +1030,7 @@ class LocalStore:
         with self._catalog.write() as connection:
             self._catalog.lock(connection, "artifacts")
             run, row = self._artifact(connection, run_id, path)
-            connection.execute(
-                text("DELETE FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path}
-            )
+            connection.execute(text("DELETE FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path})
             self._release(connection, [row.sha256])
             self._tell(connection, run_id, run.experiment, {"artifacts"}, self._clock_ms())
 
@@ -1066,9 +1040,7 @@ class LocalStore:
         If the transaction fails after this, an artifact is left without bytes; nothing but the commit follows.
         """
         for digest in set(digests):
-            used = connection.execute(
-                text("SELECT 1 FROM artifacts WHERE sha256 = :sha256 LIMIT 1"), {"sha256": digest}
-            ).scalar()
+            used = connection.execute(text("SELECT 1 FROM artifacts WHERE sha256 = :sha256 LIMIT 1"), {"sha256": digest}).scalar()
             if used is None:
                 self._blobs.remove(digest)
 
@@ -1087,17 +1059,15 @@ class LocalStore:
                     continue
                 given = {"run": row.pk}
                 digests = (
-                    connection.execute(text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk = :run"), given)
-                    .scalars()
-                    .all()
+                    connection.execute(text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk = :run"), given).scalars().all()
                 )
                 for table in ("chunks", "texts"):
                     connection.execute(
-                        text(f"DELETE FROM {table} WHERE series_pk IN (SELECT pk FROM series WHERE run_pk = :run)"),  # noqa: S608
+                        text(f"DELETE FROM {table} WHERE series_pk IN (SELECT pk FROM series WHERE run_pk = :run)"),
                         given,
                     )
                 for table in ("hot", "logs", "series", "params", "tags", "properties", "info", "writers", "artifacts"):
-                    connection.execute(text(f"DELETE FROM {table} WHERE run_pk = :run"), given)  # noqa: S608
+                    connection.execute(text(f"DELETE FROM {table} WHERE run_pk = :run"), given)
                 connection.execute(text("DELETE FROM runs WHERE pk = :run"), given)
                 self._tell(connection, run_id, row.experiment, {"deleted"}, self._clock_ms())
                 self._release(connection, digests)
@@ -1124,9 +1094,7 @@ class LocalStore:
             self._compact(run_pk)
         self._blobs.remove_stale(_STALE_STAGING_S, time.time())
         self._catalog.shrink()
-        return GcReport(
-            runs_deleted=deleted, journals_recovered=recovered, bytes_before=before, bytes_after=self.size_bytes()
-        )
+        return GcReport(runs_deleted=deleted, journals_recovered=recovered, bytes_before=before, bytes_after=self.size_bytes())
 
     def size_bytes(self) -> int:
         """Return what the workspace takes on disk, journals left out."""
@@ -1136,9 +1104,7 @@ class LocalStore:
         """Return what is wrong with the workspace: damaged database pages, files without bytes. [] when all is well."""
         problems = self._catalog.check()
         with self._catalog.read() as connection:
-            rows = connection.execute(
-                text("SELECT r.id, a.path, a.sha256 FROM artifacts a JOIN runs r ON r.pk = a.run_pk")
-            ).all()
+            rows = connection.execute(text("SELECT r.id, a.path, a.sha256 FROM artifacts a JOIN runs r ON r.pk = a.run_pk")).all()
         for row in rows:
             try:
                 self._blobs.open(row.sha256).close()
@@ -1171,7 +1137,7 @@ def _by_series(hot: Array) -> Iterator[tuple[int, Points]]:
     order = np.argsort(hot["series"], kind="stable")
     hot = hot[order]
     pks, starts = np.unique(hot["series"], return_index=True)
-    for pk, start, end in zip(pks.tolist(), starts.tolist(), [*starts[1:].tolist(), len(hot)]):
+    for pk, start, end in zip(pks.tolist(), starts.tolist(), [*starts[1:].tolist(), len(hot)], strict=False):
         yield pk, hot_points(hot[start:end])
 
 
@@ -1240,11 +1206,11 @@ def _exact_values(points: Points) -> Array:
     if kinds == {DType.BOOL.value}:
         return points.bits.astype(np.bool_)
     cells = np.empty(len(points), object)
-    cells[:] = [_exact_value(bits, dtype) for bits, dtype in zip(points.bits.tolist(), points.dtypes.tolist())]
+    cells[:] = [_exact_value(bits, dtype) for bits, dtype in zip(points.bits.tolist(), points.dtypes.tolist(), strict=False)]
     return cells
 
 
-def _text_of(value: float | int | bool | None) -> str:
+def _text_of(value: float | bool | None) -> str:
     """Return a value exactly, in the words of JSON plus NaN and Infinity."""
     return json.dumps(value)
 
@@ -1295,7 +1261,7 @@ def _addresses(steps: Array, times_ms: Array) -> list[tuple[int, int, int]]:
     addresses = []
     before: tuple[int, int] | None = None
     nth = 0
-    for pair in zip(steps.tolist(), times_ms.tolist()):
+    for pair in zip(steps.tolist(), times_ms.tolist(), strict=False):
         nth = nth + 1 if pair == before else 0
         before = pair
         addresses.append((*pair, nth))
@@ -1309,10 +1275,10 @@ def _joined(x_points: Points, y_points: Points) -> tuple[Array, Array]:
         (x_points.steps == y_points.steps).all() and (x_points.times_ms == y_points.times_ms).all()
     )
     if not same:
-        x_by_row = dict(zip(_addresses(x_points.steps, x_points.times_ms), xs.tolist()))
+        x_by_row = dict(zip(_addresses(x_points.steps, x_points.times_ms), xs.tolist(), strict=False))
         pairs = [
             (x_by_row[address], value)
-            for address, value in zip(_addresses(y_points.steps, y_points.times_ms), ys.tolist())
+            for address, value in zip(_addresses(y_points.steps, y_points.times_ms), ys.tolist(), strict=False)
             if address in x_by_row
         ]
         xs = np.array([x for x, _ in pairs], np.float64)
@@ -1388,7 +1354,7 @@ def _upsert(
 ) -> None:
     action = "UPDATE SET value = excluded.value" if replace else "NOTHING"
     statement = text(
-        f"INSERT INTO {table} (run_pk, {name}, value) VALUES (:run, :name, :value)"  # noqa: S608  # names are ours
+        f"INSERT INTO {table} (run_pk, {name}, value) VALUES (:run, :name, :value)"  # names are ours
         f" ON CONFLICT (run_pk, {name}) DO {action}"
     )
     for key, value in values.items():
@@ -1458,6 +1424,4 @@ def _no_run(run_id: str) -> NotFoundError:
 
 
 def _stale_series(run_id: str) -> StoreError:
-    return StoreUnavailableError(
-        f"The series of run {run_id} changed while a batch was stored. The batch is sent again."
-    )
+    return StoreUnavailableError(f"The series of run {run_id} changed while a batch was stored. The batch is sent again.")

@@ -144,9 +144,7 @@ def decode_chunk(data: bytes, *, times: bool = True) -> Points:
     try:
         magic, version, dtype, n, crc = _HEAD.unpack_from(data)
     except struct.error as error:
-        raise StoreFormatError(
-            f"A chunk of {len(data)} bytes is cut short. Restore the workspace from a backup."
-        ) from error
+        raise StoreFormatError(f"A chunk of {len(data)} bytes is cut short. Restore the workspace from a backup.") from error
     if magic != _MAGIC or version != _VERSION:
         raise StoreFormatError(
             f"A chunk has magic {magic!r} and version {version}; expected {_MAGIC!r} and {_VERSION}. "
@@ -196,11 +194,13 @@ def _decode(codec: int, data: memoryview, n: int, dtype: type[np.generic]) -> Ar
         return np.empty(0, dtype) if decoded is None else np.asarray(decoded)
     if codec == _ARITHMETIC:
         first, stride = _SEQUENCE.unpack(data)
-        return first + np.arange(n, dtype=np.int64) * stride
+        sequence: Array = first + np.arange(n, dtype=np.int64) * stride
+        return sequence
     if codec == _ZLIB:
         planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(8, n)
         delta = np.ascontiguousarray(planes.T).view(np.uint64).reshape(n)
-        return np.cumsum(delta, dtype=np.uint64).view(dtype)
+        restored: Array = np.cumsum(delta, dtype=np.uint64).view(dtype)
+        return restored
     if codec == _RAW:
         return np.frombuffer(data, dtype)
     raise StoreFormatError(f"A chunk uses codec {codec}, unknown here. Upgrade with: pip install --upgrade tracklog")

@@ -186,7 +186,9 @@ class RunSearch:
         # Every key expression is named, so that the next page's token can be made from a row.
         selected = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(keys))
         ordered = ", ".join(f"k{i} {direction}" for i, (_, direction) in enumerate(keys))
-        self.page = f"SELECT r.pk, {selected} {tables} {order_join} WHERE {condition}{after} ORDER BY {ordered} LIMIT {query.limit + 1}"
+        self.page = (
+            f"SELECT r.pk, {selected} {tables} {order_join} WHERE {condition}{after} ORDER BY {ordered} LIMIT {query.limit + 1}"
+        )
         self._key_count = len(keys)
 
     def token(self, row: Any) -> str:
@@ -293,7 +295,7 @@ class RunSearch:
             raise _foreign_token(token or "")
         alternatives = []
         equal = ""
-        for i, ((expression, direction), value) in enumerate(zip(keys, values)):
+        for i, ((expression, direction), value) in enumerate(zip(keys, values, strict=False)):
             self.parameters[f"k{i}"] = value
             beyond = "<" if direction == "DESC" else ">"
             alternatives.append(f"({equal}{expression} {beyond} :k{i})")

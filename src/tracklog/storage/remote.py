@@ -167,9 +167,7 @@ class RemoteStore:
 
     def _put(self, target: str, stream: BinaryIO) -> ArtifactInfo:
         pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
-        return self._decoded(
-            ArtifactInfo, self._send("PUT", target, body=pieces, media_type="application/octet-stream")
-        )
+        return self._decoded(ArtifactInfo, self._send("PUT", target, body=pieces, media_type="application/octet-stream"))
 
     def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:
         """See `Store.artifacts`."""
