@@ -12,7 +12,7 @@ export function toCsv(header: string[], rows: Cell[][]): string {
 }
 
 export function toMarkdown(header: string[], rows: Cell[][]): string {
-  const escape = (cell: Cell) =>
+  const escaped = (cell: Cell) =>
     cell === null || cell === undefined
       ? ""
       : String(cell).replaceAll("\\", "\\\\").replaceAll("|", "\\|").replace(/\r?\n/g, " ");
@@ -21,9 +21,9 @@ export function toMarkdown(header: string[], rows: Cell[][]): string {
   );
   const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
   return `${[
-    line(header.map(escape)),
+    line(header.map(escaped)),
     line(isNumber.map((right) => (right ? "--:" : "---"))),
-    ...rows.map((row) => line(row.map(escape))),
+    ...rows.map((row) => line(row.map(escaped))),
   ].join("\n")}\n`;
 }
 

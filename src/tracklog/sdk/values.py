@@ -445,9 +445,10 @@ def _fields(value: Any) -> Mapping[Any, object] | None:
         dumped: dict[str, object] = value.model_dump()
         return dumped
     if kind.__name__ in ("Namespace", "SimpleNamespace") and hasattr(value, "__dict__"):
-        return vars(value)
+        own: Mapping[Any, object] = vars(value)
+        return own
     if hasattr(value, "keys") and hasattr(value, "__getitem__") and _shape(value) is None:  # ml_collections
-        return {key: value[key] for key in value.keys()}  # noqa: SIM118  # such objects may iterate over something else
+        return {key: value[key] for key in value.keys()}  # noqa: SIM118  # it may iterate over something else
     return None
 
 

@@ -1057,6 +1057,8 @@ class LocalStore:
                 row = self._run_row(connection, run_id)
                 if row is None:
                     continue
+                # A compaction under way would put chunks of the run back after they are deleted.
+                self._catalog.lock(connection, f"compact {row.pk}")
                 given = {"run": row.pk}
                 digests = (
                     connection.execute(text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk = :run"), given).scalars().all()

@@ -208,6 +208,8 @@ class RemoteStore:
 
 
 def _run(run_id: str) -> str:
+    if not run_id:  # which would be the address of something else
+        raise errors.InvalidValueError("Cannot use '' as a run id. Expected 1 or more characters.", parameter="run_id")
     return f"/runs/{quote(run_id, safe='')}"
 
 

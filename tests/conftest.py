@@ -1,0 +1,21 @@
+"""A clean environment for every test: no settings of the user, no folder of the user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Take away TRACKLOG_* and give the test a home of its own; nothing is captured or printed unless a test asks."""
+    for name in [name for name in os.environ if name.startswith("TRACKLOG_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("TRACKLOG_CAPTURE", "none")
+    monkeypatch.setenv("TRACKLOG_QUIET", "1")
+    return home
