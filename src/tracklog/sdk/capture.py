@@ -1,7 +1,9 @@
 """Circumstances of a run: where it comes from, what it prints, what the machine does meanwhile.
 
-Nothing here raises into a training or changes what it prints. Environment variables are never recorded, and arguments after
-a name that sounds like a secret are masked.
+Guaranteed: nothing here raises into a training or changes what it prints. Environment variables are never recorded;
+arguments after a name that says password, secret, token or key are masked, and so are credentials inside of URLs.
+
+Console capture and system samples belong to the process that started them: a forked child prints and computes unseen.
 """
 
 from __future__ import annotations
@@ -12,25 +14,30 @@ import os
 import platform
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import urlsplit, urlunsplit
 
 from tracklog.records import LogLine
+from tracklog.sdk.values import storable_text
 
 _log = logging.getLogger(__name__)
 
-_GIT_TIMEOUT_S = 2.0
+_GIT_TIMEOUT_S = 2.0  # for each command; on a slow file system a part is missing rather than late
 _MAX_DIFF_BYTES = 1 << 20
-_MAX_LINE_CHARS = 65_536
-_SECRET = re.compile(r"(password|passwd|token|secret|api[-_]?key|credential)", re.IGNORECASE)
-_MASK = "***"
+_MAX_LINE_CHARS = 1 << 16
+_MAX_LINES = 256  # handed over at once
+_FIRST_SAMPLE_S = 1.0  # a run of some seconds has one, too
+_MAX_INTERVAL_S = 15.0  # a week then costs 40,000 points a metric
+_MIB = 1 << 20
 
 
 # --------------------------------------------------------------------- environment
@@ -39,7 +46,7 @@ _MASK = "***"
 def environment() -> dict[str, Any]:
     """Return what is known of this process and machine by topic: command, git, python, packages, host.
 
-    A topic that cannot be read is {"error": …}; git outside of a repository is left out.
+    A topic that cannot be read is {"error": …}; git is left out when there is no repository. May take some seconds.
     """
     topics: dict[str, Callable[[], Any]] = {
         "command": command_info,
@@ -53,74 +60,168 @@ def environment() -> dict[str, Any]:
         try:
             value = look()
         except Exception as error:  # whatever a machine holds, a run must start; what failed is recorded in its place  # noqa: BLE001
-            value = {"error": repr(error)}
+            _log.debug("Cannot capture %s: %r", topic, error)
+            value = {"error": f"{type(error).__name__}: {error}"}
         if value is not None:
             found[topic] = value
     return found
 
 
 def command_info() -> dict[str, Any]:
-    """Return how the process was started, secrets masked."""
-    arguments = getattr(sys, "orig_argv", sys.argv)
-    return {"argv": masked(list(arguments)), "script": sys.argv[0] if sys.argv else "", "cwd": str(Path.cwd())}
+    """Return how the process was started, secrets masked: the whole command line, interpreter, script, working folder."""
+    # Notebooks have no __file__; Visual Studio Code tells the path of its notebook this way.
+    main = vars(sys.modules["__main__"])
+    script = main.get("__file__") or main.get("__vsc_ipynb_file__")
+    return {
+        "argv": [storable_text(argument) for argument in masked(sys.orig_argv)],
+        "executable": sys.executable,
+        "script": storable_text(os.path.abspath(script)) if script else "",
+        "cwd": storable_text(os.getcwd()),
+    }
 
 
-def masked(arguments: list[str]) -> list[str]:
-    """Return arguments with the values of those that sound like secrets replaced."""
+_MASK = "***"
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")  # of snake_case, kebab-case and camelCase
+_SECRET_WORDS = frozenset({"password", "passwd", "passphrase", "pwd", "secret", "secrets", "credential", "credentials", "apikey"})
+_SECRET_ENDINGS = frozenset(
+    {"token", "key", "auth"}
+)  # only as last word: `--api-key`, but neither `--token-dim` nor `--key-size`
+_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+(?=@)")
+_BEARER = re.compile(r"\b(bearer|basic)\s+\S+", re.IGNORECASE)
+
+
+def masked(arguments: Iterable[str]) -> list[str]:
+    """Return arguments with `***` for the values of those that sound like secrets: `--api-key X`, `db.password=X`."""
     safe: list[str] = []
     hide_next = False
     for argument in arguments:
         name, equals, _ = argument.partition("=")
-        if hide_next and not argument.startswith("-"):
-            safe.append(_MASK)
-            hide_next = False
-        elif equals and _SECRET.search(name):
+        if equals and _is_secret(name):
             safe.append(f"{name}={_MASK}")
+        elif hide_next and not argument.startswith("--"):
+            safe.append(_MASK)
         else:
-            safe.append(argument)
-            hide_next = argument.startswith("-") and bool(_SECRET.search(argument))
+            safe.append(_BEARER.sub(rf"\1 {_MASK}", _URL_PASSWORD.sub(rf"\1:{_MASK}", argument)))
+        hide_next = argument.startswith("-") and not equals and _is_secret(argument)
     return safe
 
 
+def _is_secret(name: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(name)]
+    return bool(words) and (words[-1] in _SECRET_ENDINGS or not _SECRET_WORDS.isdisjoint(words))
+
+
 def git_info(folder: Path) -> dict[str, Any] | None:
-    """Return repository, branch, commit and uncommitted changes of the folder's checkout; None outside of one."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    """Return repository, branch, commit and uncommitted changes of a folder's checkout.
+
+    None without a repository or without git. A part that git does not answer in time, or that does not exist (the branch
+    of a detached head, the commit of an empty repository), is None. Files git does not track count nowhere.
+
+    Raises:
+        OSError: there is a repository, and git refuses to read it.
+    """
+    folder = folder.absolute()
+    if shutil.which("git") is None or not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
-    diff = _git(folder, "diff", "HEAD", "--no-color", "--no-ext-diff") or ""
-    remote = _git(folder, "config", "--get", "remote.origin.url")
+    root = _git(folder, "rev-parse", "--show-toplevel")
+    if root is None:
+        raise OSError(f"git cannot read the repository around {folder}. See what `git -C {folder} status` says.")
+    root = root.rstrip("\r\n")
+    at = Path(root)
+    status = _git(at, "status", "--porcelain", "--untracked-files=no")
+    diff = _git(at, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", max_bytes=_MAX_DIFF_BYTES + 1)
+    diff_is_cut = diff is not None and len(diff.encode()) > _MAX_DIFF_BYTES
+    if diff is not None and diff_is_cut:
+        diff = diff[: diff.rfind("\n") + 1] or diff
     return {
-        "commit": commit.strip(),
-        "branch": (_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
-        "subject": (_git(folder, "log", "-1", "--format=%s") or "").strip(),
-        "repository": _without_credentials((remote or "").strip()),
-        "dirty": bool((_git(folder, "status", "--porcelain") or "").strip()),
-        "diff": diff[:_MAX_DIFF_BYTES],
-        "diff_is_cut": len(diff) > _MAX_DIFF_BYTES,
+        "repository": _remote(at),
+        "branch": _git_line(at, "symbolic-ref", "--short", "--quiet", "HEAD"),
+        "commit": _git_line(at, "rev-parse", "--verify", "--quiet", "HEAD"),
+        "subject": _git_line(at, "log", "-1", "--format=%s"),
+        "dirty": None if status is None else bool(status),
+        "diff": diff,
+        "diff_is_cut": diff_is_cut,
+        "root": storable_text(root),
     }
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    if shutil.which("git") is None:
+def _remote(root: Path) -> str | None:
+    """Return the address of `origin`, or else of the first remote, without credentials."""
+    remotes = (_git(root, "remote") or "").split()
+    if not remotes:
         return None
+    url = _git_line(root, "remote", "get-url", "origin" if "origin" in remotes else remotes[0])
+    if url is None:
+        return None
+    url = url.partition("?")[0]  # a query of a clone address can only be a credential
+    # The user of http(s) is often a token itself; that of ssh is `git`.
+    return re.sub(r"^(https?://)[^/]*@", r"\1", _URL_PASSWORD.sub(r"\1", url), flags=re.IGNORECASE)
+
+
+def _git_line(folder: Path, *arguments: str) -> str | None:
+    return (_git(folder, *arguments) or "").strip() or None
+
+
+def _git(folder: Path, *arguments: str, max_bytes: int = _MIB) -> str | None:
+    """Return what git prints, up to some bytes; None when it fails or takes too long."""
+    # A hook or `git rebase --exec` points git to its own repository through these.
+    kept = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")}
     try:
-        done = subprocess.run(
-            ["git", *arguments],
+        process = subprocess.Popen(
+            # The settings make a diff that `git apply` takes, and keep git from starting a daemon.
+            [
+                "git",
+                "-c",
+                "core.quotePath=false",
+                "-c",
+                "core.fsmonitor=false",
+                "-c",
+                "diff.noprefix=false",
+                "-c",
+                "diff.mnemonicPrefix=false",
+                *arguments,
+            ],  # fmt: skip
             cwd=folder,
-            capture_output=True,
-            timeout=_GIT_TIMEOUT_S,
-            check=False,
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         _log.debug("git %s: %s", arguments[0], error)
         return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+    timer = threading.Timer(_GIT_TIMEOUT_S, _kill, [process])
+    timer.daemon = True
+    timer.start()
+    assert process.stdout is not None  # noqa: S101  # PIPE was asked for
+    try:
+        with process.stdout as stdout:
+            output = stdout.read(max_bytes)
+            is_cut = bool(stdout.read(1))
+        if is_cut:
+            _kill(process)
+        returncode = process.wait()
+    finally:
+        timer.cancel()
+    if returncode != 0 and not is_cut:
+        _log.debug("git %s ended with %d", arguments[0], returncode)
+        return None
+    return output.decode("utf-8", "replace")
 
 
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.scheme else url
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process with its children: a filter of git would keep the pipe open."""
+    if process.poll() is not None:
+        return
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except OSError as error:  # it ended in between
+        _log.debug("git is gone already: %s", error)
 
 
 def python_info() -> dict[str, Any]:
@@ -129,105 +230,169 @@ def python_info() -> dict[str, Any]:
         "version": platform.python_version(),
         "implementation": platform.python_implementation(),
         "executable": sys.executable,
+        "prefix": sys.prefix,
     }
 
 
 def packages_info() -> dict[str, str]:
-    """Return installed packages and their versions."""
-    found = {
-        distribution.metadata["Name"]: distribution.version
-        for distribution in importlib.metadata.distributions()
-        if "Name" in distribution.metadata
-    }
+    """Return installed packages and their versions; of several copies the one that `import` finds."""
+    found: dict[str, str] = {}
+    for distribution in importlib.metadata.distributions():
+        metadata: Any = distribution.metadata  # a half-removed package has none, or no name or version in it
+        name, version = (metadata["Name"], metadata["Version"]) if metadata is not None else (None, None)
+        if name and version:
+            found.setdefault(name, version)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
 def host_info() -> dict[str, Any]:
-    """Return the machine."""
+    """Return the machine; sizes in MiB."""
     import psutil
 
     return {
         "name": socket.gethostname(),
         "os": platform.platform(),
         "machine": platform.machine(),
+        "cpu": _cpu_model(),
         "cpus": psutil.cpu_count() or 0,
-        "memory_mb": round(psutil.virtual_memory().total / 2**20),
-        "gpus": [gpu.name for gpu in _gpus()],
+        "usable_cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 0,
+        "memory_mb": round(psutil.virtual_memory().total / _MIB),
+        "gpus": [{"name": gpu.name, "memory_mb": gpu.memory_mb} for gpu in _gpus()],
         "pid": os.getpid(),
     }
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor()
 
 
 # ------------------------------------------------------------------------- console
 
 
 class ConsoleCapture:
-    """Copies what is printed to `sys.stdout` and `sys.stderr` as lines. Several may be at work at once."""
+    """Copies what is printed to `sys.stdout` and `sys.stderr` as lines. Several captures see the same lines.
+
+    Lines of different threads do not mix. `\\r` begins a line anew, so of a progress bar the last state counts. Bytes
+    written to `.buffer` or to the file descriptor, as by child processes, are not seen.
+
+    Writing takes no lock, so a signal handler or a finalizer may print at any time. `flush` hands lines over, in the
+    caller's thread and in order; nothing that `write_lines` prints there is captured.
+    """
 
     def __init__(self, write_lines: Callable[[list[LogLine]], None]) -> None:
         self._write_lines = write_lines
-        self._lock = threading.RLock()
-        self._lines: list[LogLine] = []
-        self._pending: dict[tuple[str, int], str] = {}  # text without line end yet, by stream and thread
-        self._streams: list[_Tee] = []
-        self._busy = threading.local()
+        self._lines: deque[LogLine] = deque()
+        self._unfinished: dict[tuple[str, int], list[str]] = {}  # pieces of a line without its end, by stream and thread
+        self._tees: list[_Tee] = []
+        self._handing_over = threading.RLock()
+        self._handing_over_thread = 0
+        self._has_failed = False
 
     def start(self) -> None:
         """Begin to copy."""
         for name in ("stdout", "stderr"):
-            original = getattr(sys, name)
-            if original is not None:  # pythonw and some services have none
-                tee = _Tee(original, name, self)
+            stream = getattr(sys, name)
+            if stream is not None:  # pythonw and some services have none
+                tee = _Tee(stream, name, self)
                 setattr(sys, name, tee)
-                self._streams.append(tee)
+                self._tees.append(tee)
+        _captures.add(self)
 
     def stop(self) -> None:
         """Stop copying and hand over what is left. A stream that somebody wrapped since stays and only passes on."""
-        for tee in self._streams:
-            tee.capture = None
-            if getattr(sys, tee.stream_name) is tee:
-                setattr(sys, tee.stream_name, tee.original)
-        with self._lock:
-            for (stream, _), text in self._pending.items():
-                self._add(stream, text)
-            self._pending.clear()
+        _captures.discard(self)
+        self._detach()
+        for address in list(self._unfinished):
+            text = "".join(self._unfinished.pop(address, ()))
+            if text.strip():  # not the blanks with which a progress bar wipes itself out
+                self._add(address[0], text)
         self.flush()
 
     def flush(self) -> None:
         """Hand complete lines over."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-        if lines:
-            self._write_lines(lines)
+        if self._handing_over_thread == threading.get_ident():
+            return  # `write_lines` itself asks for it
+        with self._handing_over:
+            self._handing_over_thread = threading.get_ident()
+            try:
+                while self._lines:
+                    lines = [self._lines.popleft() for _ in range(min(len(self._lines), _MAX_LINES))]
+                    self._write_lines(lines)
+            except Exception as error:  # console output is worth less than the training that prints it  # noqa: BLE001
+                _log.log(logging.DEBUG if self._has_failed else logging.WARNING, "Console output was not recorded: %r", error)
+                self._has_failed = True
+            finally:
+                self._handing_over_thread = 0
 
     def take(self, stream: str, text: str) -> None:
         """Note what was written to a stream."""
-        if getattr(self._busy, "on", False):
-            return  # a warning about capturing must not be captured by it
-        self._busy.on = True
-        try:
-            with self._lock:
-                address = (stream, threading.get_ident())
-                *whole, rest = (self._pending.pop(address, "") + text).split("\n")
-                for line in whole:
-                    self._add(stream, line)
-                # A progress bar redraws its line; what it says last counts.
-                rest = rest.rpartition("\r")[2] if "\r" in rest.rstrip("\r") else rest
-                if len(rest) > _MAX_LINE_CHARS:
-                    self._add(stream, rest)
-                elif rest:
-                    self._pending[address] = rest
-        finally:
-            self._busy.on = False
+        thread = threading.get_ident()
+        if thread == self._handing_over_thread:
+            return
+        address = (stream, thread)
+        if "\n" not in text and "\r" not in text and len(text) < _MAX_LINE_CHARS:
+            pieces = self._unfinished.setdefault(address, [])
+            pieces.append(text)
+            if len(pieces) < 1000:  # joining at each dot of a progress line would cost its length squared
+                return
+            text = ""
+        *whole, rest = ("".join(self._unfinished.pop(address, ())) + text).split("\n")
+        for line in whole:
+            self._add(stream, line)
+        rest = rest[rest.rfind("\r", 0, -1) + 1 :]  # a \r at the very end may belong to a \n to come
+        while len(rest) >= _MAX_LINE_CHARS:
+            self._add(stream, rest[:_MAX_LINE_CHARS])
+            rest = rest[_MAX_LINE_CHARS:]
+        if rest:
+            self._unfinished[address] = [rest]
 
     def _add(self, stream: str, line: str) -> None:
-        line = line.rstrip("\r").rpartition("\r")[2]
-        now = time.time_ns() // 1_000_000
+        line = storable_text(line.rstrip("\r").rpartition("\r")[2])
+        now_ms = time.time_ns() // 1_000_000
         for start in range(0, max(len(line), 1), _MAX_LINE_CHARS):
-            self._lines.append(LogLine(now, stream, line[start : start + _MAX_LINE_CHARS]))
+            self._lines.append(LogLine(now_ms, stream, line[start : start + _MAX_LINE_CHARS]))
+
+    def _detach(self) -> None:
+        for tee in self._tees:
+            tee.capture = None
+            if getattr(sys, tee.stream_name) is tee:
+                stream = tee.original
+                while isinstance(stream, _Tee) and stream.capture is None:  # of a capture that stopped before this one
+                    stream = stream.original
+                setattr(sys, tee.stream_name, stream)
+        self._tees.clear()
+
+    def forked(self) -> None:
+        """In a forked child: only pass on. The parent has the lines so far, and perhaps the lock."""
+        self._handing_over = threading.RLock()
+        self._handing_over_thread = 0
+        self._lines.clear()
+        self._unfinished.clear()
+        self._detach()
+
+
+_captures: weakref.WeakSet[ConsoleCapture] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for capture in list(_captures):
+        capture.forked()
+    _captures.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class _Tee:
-    """A text stream that passes everything on and shows it to a capture."""
+    """A text stream that passes everything on and shows it to a capture while there is one."""
 
     def __init__(self, original: TextIO, stream_name: str, capture: ConsoleCapture) -> None:
         self.original = original
@@ -236,37 +401,51 @@ class _Tee:
 
     def write(self, text: str) -> int:
         written = self.original.write(text)
-        if self.capture is not None:
-            self.capture.take(self.stream_name, text)
+        capture = self.capture  # another thread may be stopping it
+        if capture is not None:
+            capture.take(self.stream_name, text)
         return written
 
-    def writelines(self, lines: Iterator[str]) -> None:
+    def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "original":  # a copy that is being unpickled has none yet
+            raise AttributeError(name)
+        return getattr(self.original, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.original)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.original, name)
+    def __enter__(self) -> _Tee:
+        self.original.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.original.__exit__(*exception)
+
+    def __repr__(self) -> str:
+        return f"<{self.original!r}, captured>"
 
 
 # -------------------------------------------------------------------------- system
 
 
 class SystemMonitor:
-    """Samples the machine in a thread: CPU, memory, disk, network, NVIDIA GPUs; metrics `system/…`."""
+    """Samples the machine in a thread: CPU, memory, disk, network, NVIDIA GPUs; metrics `system/…`, sizes in MiB."""
 
     def __init__(self, log: Callable[[dict[str, float]], None], interval_s: float = 2.0) -> None:
         """Take the function that gets each sample.
 
         Args:
-            interval_s: between samples at first; grows to 15 s for long runs, so that a week costs 40,000 points.
+            interval_s: between samples at first; from some minutes on a sixtieth of the run's age, up to 15 s.
         """
         self._log = log
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracklog-system", daemon=True)
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Begin to sample."""
@@ -274,100 +453,174 @@ class SystemMonitor:
 
     def stop(self) -> None:
         """Stop sampling."""
+        if self._pid != os.getpid():
+            return  # a forked child has no such thread, and perhaps a locked event
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        samplers = [_cpu_and_memory(), _rates(), *(_gpu(i, gpu) for i, gpu in enumerate(_gpus()))]
-        wait_s = min(1.0, self._interval_s)
-        while not self._stop.wait(wait_s):
-            sample: dict[str, float] = {}
-            for sampler in list(samplers):
-                try:
-                    sample.update(next(sampler))
-                except Exception as error:  # a driver may fail in any way; the others go on  # noqa: BLE001
-                    _log.debug("A system sampler failed and is left out from now on: %r", error)
-                    samplers.remove(sampler)
-            if sample:
-                self._log(sample)
-            wait_s = self._interval_s
-            self._interval_s = min(15.0, self._interval_s * 1.02)
+        samplers = [_cpu(), _processes_cpu(), _memory(), _disk_usage(), _disk_rates(), _network_rates()]
+        for index, gpu in enumerate(_gpus()):
+            samplers += [_gpu_quantity(f"system/gpu.{index}.{name}", read) for name, read in gpu.quantities().items()]
+        self._sample(samplers)  # each notes where its counters stand
+        started = time.monotonic()
+        wait_s = min(_FIRST_SAMPLE_S, self._interval_s)
+        while samplers and not self._stop.wait(wait_s):
+            sample = self._sample(samplers)
+            try:
+                if sample:
+                    self._log(sample)
+            except Exception as error:  # the run ended meanwhile, or worse: samples are never worth a traceback  # noqa: BLE001
+                _log.debug("System samples end: %r", error)
+                return
+            wait_s = max(self._interval_s, min((time.monotonic() - started) / 60, _MAX_INTERVAL_S))
+
+    def _sample(self, samplers: list[Sampler]) -> dict[str, float]:
+        sample: dict[str, float] = {}
+        for sampler in list(samplers):
+            try:
+                sample.update(next(sampler))
+            except Exception as error:  # a driver or kernel may fail in any way; the others go on  # noqa: BLE001
+                _log.debug("The sampler %s failed and is left out from now on: %r", sampler.__name__, error)
+                samplers.remove(sampler)
+        return sample
 
 
-Sampler = Iterator[dict[str, float]]
+# The first item of a sampler is empty: it has noted its counters, and there is no time between yet.
+Sampler = Any  # Generator[dict[str, float], None, None], whose `__name__` typing does not know
 
 
-def _cpu_and_memory() -> Sampler:
+def _cpu() -> Sampler:
     import psutil
 
-    process = psutil.Process()
-    process.cpu_percent()
     psutil.cpu_percent()
+    yield {}
     while True:
-        memory = psutil.virtual_memory()
+        yield {"system/cpu.percent": psutil.cpu_percent()}
+
+
+def _processes_cpu() -> Sampler:
+    """CPU of this process and its descendants in per cent of one core: 400 is four busy cores."""
+    import psutil
+
+    own = psutil.Process()
+    known = {own.pid: own}
+    own.cpu_percent()
+    yield {}
+    while True:
+        children = {child.pid: child for child in own.children(recursive=True)}
+        # A process keeps the object that has its counters; `==` tells it from another with the same number.
+        known = {pid: known[pid] if known.get(pid) == child else child for pid, child in children.items()} | {own.pid: own}
+        total = 0.0
+        for process in known.values():
+            try:
+                total += process.cpu_percent()  # 0 at first sight
+            except (psutil.NoSuchProcess, psutil.AccessDenied) as error:
+                if process is own:
+                    raise
+                _log.debug("Not counted: %r", error)  # it ended, or became another user
+        yield {"system/process.cpu.percent": round(total, 1)}
+
+
+def _memory() -> Sampler:
+    import psutil
+
+    own = psutil.Process()
+    yield {}
+    while True:
         yield {
-            "system/cpu.percent": psutil.cpu_percent(),
-            "system/process.cpu.percent": process.cpu_percent(),
-            "system/process.memory.mb": round(process.memory_info().rss / 2**20, 1),
-            "system/memory.percent": memory.percent,
-            "system/disk.percent": psutil.disk_usage(os.getcwd()).percent,
+            "system/process.memory.mb": round(own.memory_info().rss / _MIB, 1),
+            "system/memory.percent": psutil.virtual_memory().percent,
         }
 
 
-def _rates() -> Sampler:
-    """Disk and network traffic since the sample before, in MB/s."""
+def _disk_usage() -> Sampler:
+    """How full the file system of the working folder is."""
     import psutil
 
-    def counters() -> dict[str, float]:
-        disk, network = psutil.disk_io_counters(), psutil.net_io_counters()
-        found: dict[str, float] = {}
-        if disk is not None:  # absent in some containers
-            found |= {"disk.read": disk.read_bytes, "disk.write": disk.write_bytes}
-        if network is not None:
-            found |= {"network.received": network.bytes_recv, "network.sent": network.bytes_sent}
-        return found
+    folder = os.getcwd()
+    yield {}
+    while True:
+        yield {"system/disk.percent": psutil.disk_usage(folder).percent}
 
+
+def _disk_rates() -> Sampler:
+    import psutil
+
+    def counters() -> dict[str, int]:
+        disk = psutil.disk_io_counters()
+        return {} if disk is None else {"read": disk.read_bytes, "write": disk.write_bytes}  # None in some containers
+
+    return _rates("system/disk", counters)
+
+
+def _network_rates() -> Sampler:
+    import psutil
+
+    def counters() -> dict[str, int]:
+        by_interface = psutil.net_io_counters(pernic=True)
+        # Loopback is no network: it has the run's own traffic to a local server.
+        real = [counts for name, counts in by_interface.items() if name not in ("lo", "lo0") and "Loopback" not in name]
+        return {"sent": sum(c.bytes_sent for c in real), "received": sum(c.bytes_recv for c in real)}
+
+    return _rates("system/network", counters)
+
+
+def _rates(prefix: str, counters: Callable[[], dict[str, int]]) -> Sampler:
+    """Growth of counters since the sample before, in MiB a second."""
     before, then = counters(), time.monotonic()
-    time.sleep(0.1)
+    yield {}
     while True:
         after, now = counters(), time.monotonic()
-        elapsed_s = max(now - then, 1e-3)
-        yield {
-            f"system/{name}.mb_per_s": round(max(0.0, value - before.get(name, value)) / 2**20 / elapsed_s, 3)
-            for name, value in after.items()
-        }
+        per_mib_s = _MIB * max(now - then, 1e-3)
+        # A counter that falls was reset: an interface went away, a machine was resumed.
+        yield {f"{prefix}.{n}.mb_per_s": round(max(0, c - before.get(n, c)) / per_mib_s, 3) for n, c in after.items()}
         before, then = after, now
+
+
+def _gpu_quantity(name: str, read: Callable[[], float]) -> Sampler:
+    read()  # many devices lack some quantity; that one ends here, before the first sample
+    yield {}
+    while True:
+        yield {name: read()}
 
 
 class _Gpu:
     """One NVIDIA device."""
 
     def __init__(self, nvml: Any, index: int) -> None:
-        self.nvml = nvml
-        self.handle = nvml.nvmlDeviceGetHandleByIndex(index)
-        name = nvml.nvmlDeviceGetName(self.handle)
+        self._nvml = nvml
+        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        name = nvml.nvmlDeviceGetName(self._handle)
         self.name = name.decode() if isinstance(name, bytes) else str(name)
+        self.memory_mb = round(nvml.nvmlDeviceGetMemoryInfo(self._handle).total / _MIB)
+
+    def quantities(self) -> dict[str, Callable[[], float]]:
+        """Return what can be read of the device, by name with its unit."""
+        nvml, handle = self._nvml, self._handle
+
+        def memory_percent() -> float:
+            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            return round(100 * memory.used / memory.total, 1)
+
+        return {
+            "utilization.percent": lambda: float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+            "memory.mb": lambda: round(nvml.nvmlDeviceGetMemoryInfo(handle).used / _MIB, 1),
+            "memory.percent": memory_percent,
+            "temperature.c": lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            "power.w": lambda: round(nvml.nvmlDeviceGetPowerUsage(handle) / 1000, 1),
+        }
 
 
 def _gpus() -> list[_Gpu]:
     try:
         import pynvml
-
+    except ImportError:
+        return []
+    try:
         pynvml.nvmlInit()
         return [_Gpu(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
-    except Exception as error:  # no driver, no device, or an old one: NVML has a class of error for each  # noqa: BLE001
-        _log.debug("No NVIDIA GPUs: %r", error)
+    except pynvml.NVMLError as error:  # no driver or no device
+        _log.debug("No NVIDIA GPUs: %s", error)
         return []
-
-
-def _gpu(index: int, gpu: _Gpu) -> Sampler:
-    while True:
-        memory = gpu.nvml.nvmlDeviceGetMemoryInfo(gpu.handle)
-        yield {
-            f"system/gpu.{index}.utilization.percent": float(gpu.nvml.nvmlDeviceGetUtilizationRates(gpu.handle).gpu),
-            f"system/gpu.{index}.memory.mb": round(memory.used / 2**20, 1),
-            f"system/gpu.{index}.memory.percent": round(100 * memory.used / memory.total, 1),
-            f"system/gpu.{index}.temperature.c": float(gpu.nvml.nvmlDeviceGetTemperature(gpu.handle, 0)),
-            f"system/gpu.{index}.power.w": round(gpu.nvml.nvmlDeviceGetPowerUsage(gpu.handle) / 1000, 1),
-        }
