@@ -49,4 +49,4 @@ test: .make/dev chromium lint portal  ## everything, installing what the tests n
 	$(DEV)/python -m pytest -n 2
 
 bench: .make/dev  ## print each measured figure beside its floor
-	for script in benchmarks/bench_*.py; do $(DEV)/python $$script; done
+	for script in benchmarks/bench_*.py; do $(DEV)/python $$script || exit 1; done

@@ -31,6 +31,9 @@ from tracklog.sdk.values import storable_text
 
 _log = logging.getLogger(__name__)
 
+# The settings make a diff that `git apply` takes, and keep git from starting a daemon.
+_GIT_SETTINGS = ("core.quotePath", "core.fsmonitor", "diff.noprefix", "diff.mnemonicPrefix")
+_GIT = ("git", *(part for setting in _GIT_SETTINGS for part in ("-c", f"{setting}=false")))
 _GIT_TIMEOUT_S = 2.0  # for each command; on a slow file system a part is missing rather than late
 _MAX_DIFF_BYTES = 1 << 20
 _MAX_LINE_CHARS = 1 << 16
@@ -168,19 +171,7 @@ def _git(folder: Path, *arguments: str, max_bytes: int = _MIB) -> str | None:
     kept = {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")}
     try:
         process = subprocess.Popen(
-            # The settings make a diff that `git apply` takes, and keep git from starting a daemon.
-            [
-                "git",
-                "-c",
-                "core.quotePath=false",
-                "-c",
-                "core.fsmonitor=false",
-                "-c",
-                "diff.noprefix=false",
-                "-c",
-                "diff.mnemonicPrefix=false",
-                *arguments,
-            ],  # fmt: skip
+            [*_GIT, *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -395,12 +386,12 @@ class _Tee:
     """A text stream that passes everything on and shows it to a capture while there is one."""
 
     def __init__(self, original: TextIO, stream_name: str, capture: ConsoleCapture) -> None:
-        self.original = original
+        self.original: Any = original
         self.stream_name = stream_name
         self.capture: ConsoleCapture | None = capture
 
     def write(self, text: str) -> int:
-        written = self.original.write(text)
+        written: int = self.original.write(text)
         capture = self.capture  # another thread may be stopping it
         if capture is not None:
             capture.take(self.stream_name, text)
@@ -418,11 +409,11 @@ class _Tee:
     def __iter__(self) -> Iterator[str]:
         return iter(self.original)
 
-    def __enter__(self) -> _Tee:
+    def __enter__(self) -> Any:
         self.original.__enter__()
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.original.__exit__(*exception)
 
     def __repr__(self) -> str:
@@ -460,7 +451,7 @@ class SystemMonitor:
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        samplers = [_cpu(), _processes_cpu(), _memory(), _disk_usage(), _disk_rates(), _network_rates()]
+        samplers: list[Sampler] = [_cpu(), _processes_cpu(), _memory(), _disk_usage(), _disk_rates(), _network_rates()]
         for index, gpu in enumerate(_gpus()):
             samplers += [_gpu_quantity(f"system/gpu.{index}.{name}", read) for name, read in gpu.quantities().items()]
         self._sample(samplers)  # each notes where its counters stand
@@ -482,13 +473,13 @@ class SystemMonitor:
             try:
                 sample.update(next(sampler))
             except Exception as error:  # a driver or kernel may fail in any way; the others go on  # noqa: BLE001
-                _log.debug("The sampler %s failed and is left out from now on: %r", sampler.__name__, error)
+                _log.debug("%r failed and is left out from now on: %r", sampler, error)
                 samplers.remove(sampler)
         return sample
 
 
-# The first item of a sampler is empty: it has noted its counters, and there is no time between yet.
-Sampler = Any  # Generator[dict[str, float], None, None], whose `__name__` typing does not know
+# The first item is empty: the sampler has noted its counters, and no time has passed since.
+Sampler = Iterator[dict[str, float]]
 
 
 def _cpu() -> Sampler:
@@ -602,7 +593,7 @@ class _Gpu:
 
         def memory_percent() -> float:
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-            return round(100 * memory.used / memory.total, 1)
+            return float(round(100 * memory.used / memory.total, 1))
 
         return {
             "utilization.percent": lambda: float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),

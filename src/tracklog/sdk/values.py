@@ -245,7 +245,7 @@ def _item(value: Any, what: str) -> object:
         if hasattr(value, "item"):
             return value.item()
         if hasattr(value, "numpy"):  # TensorFlow
-            return value.numpy().item()
+            return _numpy_item(value.numpy())
     except Exception as error:  # each library has its own class for a tensor that is only a promise
         raise InvalidValueError(
             f"{shown(value)} of {what} has no value that can be read here: {_first_line(error)}. Log it where it is computed, "

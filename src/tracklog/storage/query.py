@@ -66,6 +66,8 @@ def bucketed(
         )
     # Edges from the data, not from the range asked: a zoomed-out chart wastes no bucket on emptiness.
     edges = np.linspace(float(x[0]), float(x[-1]), query.buckets + 1)[1:-1]
+    if x.dtype == np.int64 and max(abs(int(x[0])), abs(int(x[-1]))) < 2**53:
+        edges = np.ceil(edges).astype(np.int64)  # else all of x would be converted to compare it
     starts = np.unique(np.concatenate(([0], np.searchsorted(x, edges, "left"))))
     starts = starts[starts < n]
     ends = np.append(starts[1:], n)
