@@ -245,7 +245,8 @@ def _item(value: Any, what: str) -> object:
         if hasattr(value, "item"):
             return value.item()
         if hasattr(value, "numpy"):  # TensorFlow
-            return _numpy_item(value.numpy())
+            array = value.numpy()
+            return array.item() if hasattr(array, "item") else array
     except Exception as error:  # each library has its own class for a tensor that is only a promise
         raise InvalidValueError(
             f"{shown(value)} of {what} has no value that can be read here: {_first_line(error)}. Log it where it is computed, "
@@ -293,6 +294,8 @@ def _plain_elements(elements: list[Any], call: str, what: str) -> list[MetricVal
 def _table_items(table: Any, name: str) -> Iterator[tuple[object, object]]:
     if isinstance(table, Mapping):
         yield from table.items()
+    elif hasattr(table, "collect"):  # before its columns are asked for, which is slow
+        raise _refusal("log_table", f"`{name}`", table, "a dict of columns or a DataFrame", "Use `.collect()` first.")
     elif hasattr(table, "columns") and hasattr(table, "shape"):
         if hasattr(table, "get_columns"):  # polars
             yield from zip(table.columns, table.get_columns(), strict=True)
@@ -302,9 +305,7 @@ def _table_items(table: Any, name: str) -> Iterator[tuple[object, object]]:
             yield from table.items()
     else:
         remedy = "Give a dict such as {'epoch': [1, 2], 'loss': [0.5, 0.25]}, or a DataFrame."
-        if hasattr(table, "collect"):
-            remedy = "Use `.collect()` first."
-        elif isinstance(table, (list, tuple)):
+        if isinstance(table, (list, tuple)):
             remedy += " For a list of rows call `log_row` for each."
         raise _refusal("log_table", f"`{name}`", table, "a dict of columns or a DataFrame", remedy)
 
@@ -372,11 +373,13 @@ def _remedy(value: Any, *, several: str = "`log_list` to record every element") 
     return "Log a number of it, or its text, str(value)."
 
 
-def _described(value: object) -> str:
+def _described(value: Any) -> str:
     shape = _shape(value)
-    if shape is None or not hasattr(value, "dtype"):
-        return shown(value)
-    return f"an array of shape {shape} and dtype {value.dtype} ({type(value).__name__})"
+    if shape is None:
+        text = shown(value)
+        return " ".join(text.split()) if "\n" in text else text
+    dtype = f" and dtype {value.dtype}" if hasattr(value, "dtype") else ""
+    return f"an array of shape {shape}{dtype} ({type(value).__name__})"
 
 
 def _first_line(error: Exception) -> str:
@@ -589,7 +592,9 @@ def _pil_png(image: Any, name: str) -> bytes:
             parameter="value",
             given=image,
         )
-    if image.mode not in ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"):  # what PNG knows; CMYK, YCbCr … it does not
+    if image.mode == "I":
+        image = image.convert("I;16")  # PNG has no 32 bits
+    elif image.mode not in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA"):  # what PNG knows; CMYK, YCbCr … it does not
         image = image.convert("RGB")
     return _saved(image.save)
 

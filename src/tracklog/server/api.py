@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from tracklog import __version__
 from tracklog.errors import (
+    ConflictError,
     InvalidRequestError,
     InvalidValueError,
     NotFoundError,
@@ -163,13 +165,24 @@ async def _body(request: Request, limit: int, *media_types: str) -> bytes:
         raise UnsupportedMediaTypeError(
             f"The body's content type is {shown(given)}. Expected {expected}.", parameter="Content-Type", given=given
         )
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedMediaTypeError(
+            f"The body's content encoding is {shown(encoding)}. Expected none.",
+            parameter="Content-Encoding",
+            given=encoding,
+        )
+    too_large = PayloadTooLargeError(
+        f"The body is larger than {limit} bytes, the most this route takes. Send it in parts.", parameter="body"
+    )
+    # The HTTP parser has checked that this is a number; 18 digits are more bytes than there are.
+    if int(request.headers.get("content-length", "0")[:18]) > limit:
+        raise too_large
     data = bytearray()
     async for piece in request.stream():
         data += piece
         if len(data) > limit:
-            raise PayloadTooLargeError(
-                f"The body is larger than {limit} bytes, the most this route takes. Send it in parts.", parameter="body"
-            )
+            raise too_large
     return bytes(data)
 
 
@@ -181,8 +194,11 @@ async def _json_body(request: Request, kind: type[_T]) -> _T:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         known = ", ".join(f"`{name}`" for name in _fields(kind))
+        # msgspec ends with the place, " - at `$.limit`", or names the field itself.
+        place = re.search(r"at `\$\.(\w+)|field `(\w+)`", str(error))
         raise InvalidRequestError(
-            f"The body is not what this route expects: {error}. Its fields: {known}.", parameter="body"
+            f"The body is not what this route expects: {error}. Its fields: {known}.",
+            parameter=(place[1] or place[2]) if place else "body",
         ) from error
 
 
@@ -192,6 +208,17 @@ def _media_type(request: Request) -> str:
 
 def _fields(kind: Any) -> list[str]:
     return [one.name for one in msgspec.structs.fields(kind)]
+
+
+def check_query(request: Request, known: Iterable[str]) -> None:
+    """Refuse query parameters that the route does not have, and those given twice: a typo must not mean "no filter"."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            listed = ", ".join(f"`{one}`" for one in known) or "none"
+            raise InvalidRequestError(f"Unknown query parameter {shown(name)}. Known: {listed}.", parameter=name)
+        if names.count(name) > 1:
+            raise InvalidRequestError(f"The query has `{name}` more than once. Expected it once.", parameter=name)
 
 
 class _Query:
@@ -290,6 +317,8 @@ async def _patch_run(request: Request) -> Response:
     if patch.name is not None or patch.description is not None or patch.deleted is not None:
         events.append(RunEdited(patch.name, patch.description, patch.deleted))
     if patch.tags:
+        if not all(name.strip() for name in patch.tags):
+            raise InvalidRequestError("A tag's name cannot be empty. Expected text.", parameter="tags")
         events.append(TagsSet(patch.tags))
     if patch.status is not None:
         if patch.status not in (RunStatus.CANCELED, RunStatus.CANCEL_REQUESTED):
@@ -302,7 +331,11 @@ async def _patch_run(request: Request) -> Response:
     store = _store(request)
 
     def edit() -> RunInfo:
-        store.get_run(run_id)  # an unknown run is a 404, whatever is asked of it
+        run = store.get_run(run_id)  # an unknown run is a 404, whatever is asked of it
+        if patch.status is not None and run.status.is_final():
+            raise ConflictError(
+                f"Run {run_id} is {run.status.value} already. Only a run that is not over can become {patch.status.value}."
+            )
         if events:
             store.apply(Batch(run_id, f"editor-{uuid.uuid4().hex}", events=events, live=False))
         return store.get_run(run_id)
@@ -416,9 +449,12 @@ async def _get_artifact(request: Request) -> Response:
     if _Query(request).flag("download"):
         name = path.rsplit("/", 1)[-1]
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
-    if request.headers.get("if-none-match") == etag:
+    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    if etag in known or "*" in known:
         return Response(status_code=304, headers={"ETag": etag})
-    bounds = _range(request.headers.get("range"), info.size_bytes)
+    # If-Range: a download that is resumed after the file was replaced must start again.
+    wanted = request.headers.get("range") if request.headers.get("if-range", etag) == etag else None
+    bounds = _range(wanted, info.size_bytes)
     if bounds is None:
         start, end, status = 0, info.size_bytes, 200
     else:
@@ -439,13 +475,14 @@ async def _get_artifact(request: Request) -> Response:
 
 def _range(header: str | None, size: int) -> tuple[int, int] | None:
     """Return [start, end) of a Range header of one range; None: answer with the whole file, as RFC 9110 14.2 allows."""
-    if header is None or not header.startswith("bytes=") or "," in header:
+    found = re.fullmatch(r"bytes=([0-9]{0,18})-([0-9]{0,18})", (header or "").strip())
+    if found is None or found[0] == "bytes=-":
         return None
-    first, dash, last = header.removeprefix("bytes=").strip().partition("-")
-    if not dash or not (first + last).isdecimal():
-        return None
+    first, last = found.groups()
     if not first:
         return max(0, size - int(last)), size
+    if last and int(last) < int(first):
+        return None
     return int(first), min(size, int(last) + 1) if last else size
 
 
@@ -586,6 +623,8 @@ def error_response(
 
 def details_of(error: Exception) -> dict[str, Any]:
     """Return what a client can act on beyond the message."""
+    if isinstance(error, NotFoundError):
+        return {"what": error.what, "given": error.given}
     return {"expected": list(error.expected)} if isinstance(error, WriterGapError) else {}
 
 

@@ -7,20 +7,31 @@ import gzip
 import logging
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tracklog.errors import TracklogError
-from tracklog.server.api import MSGPACK, ROUTES, Answer, details_of, docs_page, error_response, health, parameter_of
+from tracklog.server.api import (
+    MSGPACK,
+    ROUTES,
+    Answer,
+    check_query,
+    details_of,
+    docs_page,
+    error_response,
+    health,
+    parameter_of,
+)
 from tracklog.server.live import Live
 from tracklog.storage import Store
 
@@ -62,11 +73,12 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True) -> Starle
             yield
         await live.close()
 
-    routes = [StarletteRoute(route.path, _answered(route.handler), methods=[route.method]) for route in ROUTES]
+    routes = [StarletteRoute(route.path, _answered(route.handler, route.query), methods=[route.method]) for route in ROUTES]
     routes += [
-        StarletteRoute("/api/v1/events", _answered(live.events), methods=["GET"]),
+        StarletteRoute("/api/v1/events", _answered(live.events, ["since"]), methods=["GET"]),
         StarletteRoute("/health", health, methods=["GET"]),
         StarletteRoute("/docs", _answered(docs_page), methods=["GET"]),
+        StarletteRoute("/api", _no_route),
         StarletteRoute("/api/{rest:path}", _no_route),
         StarletteRoute("/{path:path}", _portal, methods=["GET"]),
     ]
@@ -85,7 +97,7 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True) -> Starle
 
 
 class _SameOrigin:
-    """Refuses what a foreign web page sends through the user's browser."""
+    """Refuses what a foreign web page sends through the user's browser; says what ours may do."""
 
     def __init__(self, app: ASGIApp, *, loopback: bool) -> None:
         self._app = app
@@ -96,27 +108,46 @@ class _SameOrigin:
             headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
             host = headers.get("host", "")
             refusal = None
-            if self._loopback and urlsplit(f"//{host}").hostname not in _LOOPBACK_NAMES:
+            if self._loopback and _split(f"//{host}").hostname not in _LOOPBACK_NAMES:
                 refusal = (
                     f"This server answers this machine only, and the request is for the host {host!r}. Use http://127.0.0.1."
                 )
             origin = headers.get("origin")
-            if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+            if scope["method"] not in ("GET", "HEAD") and origin is not None and _split(origin).netloc != host:
                 refusal = (
                     f"A page of {origin!r} may not change anything here. Use the portal itself, or the API without a browser."
                 )
             if refusal is not None:
                 await error_response(403, "FORBIDDEN", refusal)(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _PAGE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, guarded)
 
 
-def _answered(handler: Handler) -> Handler:
-    """Turn our errors into answers, and compress large ones."""
+def _split(address: str) -> SplitResult:
+    """Split an address; one that is malformed has no host and is nobody's origin."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
+def _answered(handler: Handler, query: Collection[str] = ()) -> Handler:
+    """Take only the query parameters named, turn our errors into answers, and compress large ones."""
 
     async def answer(request: Request) -> Response:
         try:
+            check_query(request, query)
             response = await handler(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody; what came of the body is gone already
         except TracklogError as error:
             if error.status >= 500:
                 _log.warning("%s %s: %s", request.method, request.url.path, error)
@@ -132,7 +163,6 @@ def _answered(handler: Handler) -> Handler:
             response.headers["Content-Encoding"] = "gzip"
             response.headers["Content-Length"] = str(len(response.body))
             response.headers["Vary"] = "Accept-Encoding"
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         return response
 
     return answer
@@ -156,17 +186,26 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return error_response(500, "INTERNAL", "The server failed on this request; its log has the reason. Please report it.")
 
 
+def _portal_file(path: str) -> Path | None:
+    """Return a file of the portal; None for what is none, lies elsewhere, or cannot be a path."""
+    try:
+        file = (PORTAL / path).resolve()
+        return file if file.is_relative_to(PORTAL) and file.is_file() else None
+    except (OSError, ValueError):  # a name that is too long, a NUL
+        return None
+
+
 async def _portal(request: Request) -> Response:
     """Answer with a file of the portal, or its page for every address that is a view."""
     path = request.path_params["path"]
-    file = (PORTAL / path).resolve()
-    if path and "." in path.rsplit("/", 1)[-1] and file.is_relative_to(PORTAL) and file.is_file():
+    file = _portal_file(path) if "." in path.rsplit("/", 1)[-1] else None
+    if file is not None:
         # Names under assets/ carry a digest of the content.
         cache = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
-        return FileResponse(file, headers={**_PAGE_HEADERS, "Cache-Control": cache})
+        return FileResponse(file, headers={"Cache-Control": cache})
     if path.startswith("assets/"):
         return error_response(404, "NOT_FOUND", f"There is no file {request.url.path}. Reload the page.")
     page = PORTAL / "index.html"
     if not page.is_file():
-        return HTMLResponse(_UNBUILT, 503, headers=_PAGE_HEADERS)
-    return FileResponse(page, headers={**_PAGE_HEADERS, "Cache-Control": "no-cache"})
+        return HTMLResponse(_UNBUILT, 503)
+    return FileResponse(page, headers={"Cache-Control": "no-cache"})

@@ -44,6 +44,7 @@ class Live:
         self._listeners: set[asyncio.Queue[bytes | None]] = set()  # None: the feed was closed
         self._poller: asyncio.Task[None] | None = None
         self._seen = 0  # id of the last change given to listeners; of use while there is a poller
+        self._polled = asyncio.Event()  # set, and replaced, at the end of each poll
         self._closed = False
         self._limiter = anyio.CapacityLimiter(4)  # live readers must not wait behind slow queries
 
@@ -74,6 +75,9 @@ class Live:
     async def stream(self, since: int | None) -> AsyncIterator[bytes]:
         """Yield the event stream of one listener, after the change `since` or from now on, until the feed is closed."""
         newest = await self._newest()
+        # A poller that runs already is behind by up to a poll. Joined now, it would tell what this listener knows.
+        while self._poller is not None and self._seen < newest:
+            await self._polled.wait()
         waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING)
         if self._closed:
             return
@@ -151,9 +155,11 @@ class Live:
                     failing = True
                     continue
                 failing = False
+                if changes:
+                    self._seen = changes[-1].id
+                self._poll_ended()
                 if not changes:
                     continue
-                self._seen = changes[-1].id
                 messages = _messages(changes)
                 for waiting in self._listeners:
                     if waiting.qsize() + len(messages) > _MAX_WAITING:
@@ -163,6 +169,11 @@ class Live:
                             waiting.put_nowait(message)
         finally:
             self._poller = None
+            self._poll_ended()
+
+    def _poll_ended(self) -> None:
+        self._polled.set()
+        self._polled = asyncio.Event()
 
 
 def _replace(waiting: asyncio.Queue[bytes | None], message: bytes | None) -> None:

@@ -12,7 +12,14 @@ import msgspec
 import urllib3
 
 from tracklog import errors
-from tracklog.errors import ServerError, StoreUnavailableError, TracklogError, WriterGapError
+from tracklog.errors import (
+    InvalidValueError,
+    NotFoundError,
+    ServerError,
+    StoreUnavailableError,
+    TracklogError,
+    WriterGapError,
+)
 from tracklog.records import Batch, Watermark, encode_batch
 from tracklog.storage import (
     ArtifactInfo,
@@ -91,6 +98,11 @@ class RemoteStore:
         if kind is WriterGapError:
             points, events = said["details"]["expected"]
             return WriterGapError(message, expected=(points, events))
+        if kind is NotFoundError:
+            details = said.get("details", {})
+            return NotFoundError(message, what=details.get("what", ""), given=details.get("given", ""))
+        if kind is not None and issubclass(kind, InvalidValueError):
+            return kind(message, parameter=said.get("parameter"))
         try:
             return ServerError(message) if kind is None else kind(message)
         except TypeError:  # a class with more to tell than travels
@@ -176,7 +188,7 @@ class RemoteStore:
     def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See `Store.read_artifact`."""
         if start < 0 or (end is not None and end < start):
-            raise errors.InvalidValueError(
+            raise InvalidValueError(
                 f"Cannot read bytes {start} to {end} of {path!r}. Expected 0 <= start <= end.",
                 parameter="start",
                 given=start,
@@ -209,7 +221,7 @@ class RemoteStore:
 
 def _run(run_id: str) -> str:
     if not run_id:  # which would be the address of something else
-        raise errors.InvalidValueError("Cannot use '' as a run id. Expected 1 or more characters.", parameter="run_id")
+        raise InvalidValueError("Cannot use '' as a run id. Expected 1 or more characters.", parameter="run_id")
     return f"/runs/{quote(run_id, safe='')}"
 
 
