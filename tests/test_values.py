@@ -696,10 +696,7 @@ def test_jax_arrays() -> None:
 
 
 def test_importing_values_loads_no_heavy_library() -> None:
-    code = (
-        "import sys, tracklog.sdk.values\n"
-        "print([m for m in ('numpy', 'pandas', 'PIL', 'matplotlib') if m in sys.modules])"
-    )
+    code = "import sys, tracklog.sdk.values\nprint([m for m in ('numpy', 'pandas', 'PIL', 'matplotlib') if m in sys.modules])"
     loaded = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
