@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3.10 py
 DEV := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help test lint demo portal bench check-python
+.PHONY: help test lint demo portal docs bench lock chromium check-python
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -11,16 +11,14 @@ check-python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer was found. Install one, or name it: make PYTHON=/path/to/python3 test"; exit 1; }
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
-.make/dev: pyproject.toml hatch_build.py | check-python
+.make/dev: pyproject.toml requirements-dev.lock hatch_build.py | check-python
 	$(PYTHON) -m venv .venv
-	$(DEV)/python -m pip install --quiet --upgrade pip
-	$(DEV)/python -m pip install --quiet --group dev
-	$(DEV)/python -m pip install --quiet --editable '.[postgres,tables,images,demo]'
+	$(DEV)/python -m pip install --quiet --requirement requirements-dev.lock
+	$(DEV)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@mkdir -p .make && touch .make/dev
 
 .make/demo: pyproject.toml hatch_build.py $(shell find src portal/src -type f 2>/dev/null | grep -v -e __pycache__ -e server/portal) | check-python
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet --upgrade pip
 	.venv-demo/bin/python -m pip install --quiet '.[demo]'
 	@mkdir -p .make && touch .make/demo
 
@@ -37,7 +35,9 @@ portal: .make/dev  ## check and build the web interface
 	$(DEV)/python hatch_build.py npm run check
 	$(DEV)/python hatch_build.py
 
-.PHONY: chromium
+docs: .make/dev  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(DEV)/python -m mkdocs build --quiet --strict
+
 chromium: .make/dev
 	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -50,3 +50,8 @@ test: .make/dev chromium lint portal  ## everything, installing what the tests n
 
 bench: .make/dev  ## print each measured figure beside its floor
 	for script in benchmarks/bench_*.py; do $(DEV)/python $$script || exit 1; done
+
+lock: .make/dev  ## pin what `make test` installs, for every Python and system, in requirements-dev.lock
+	$(DEV)/python -m pip install --quiet uv
+	$(DEV)/python -m uv pip compile --quiet --universal --upgrade --all-extras --group dev --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command 'make lock' --output-file requirements-dev.lock pyproject.toml
