@@ -19,13 +19,13 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
-from sqlalchemy import BigInteger, Connection, Double, Text, bindparam, text
+from sqlalchemy import BigInteger, BindParameter, Connection, Double, Text, bindparam, text
 
 from tracklog.errors import (
     InvalidValueError,
@@ -411,6 +411,11 @@ class LocalStore:
         hot["bits"] = points["value"]
         hot["dtype"] = dtypes[slot]
         self._update_series(connection, run, _summaries(hot))
+        run.what.add("points")
+        if len(hot) >= _COMPACT_POINTS and not run.hot_batches:  # it would be compacted at once, and written twice
+            self._catalog.lock(connection, f"compact {run.pk}")
+            self._add_chunks(connection, hot)
+            return
         connection.execute(
             text("INSERT INTO hot (run_pk, n, data) VALUES (:run, :n, :data)"),
             {"run": run.pk, "n": len(hot), "data": hot.tobytes()},
@@ -421,7 +426,6 @@ class LocalStore:
         )
         run.hot_points += len(hot)
         run.hot_batches += 1
-        run.what.add("points")
 
     def _add_events(self, connection: Connection, run: _Run, keys: list[MetricKey], events: list[Any], now: int) -> None:
         texts: list[TextPoint] = []
@@ -577,32 +581,36 @@ class LocalStore:
             if not rows:
                 return
             hot = np.concatenate([read_hot(row.data) for row in rows])
-            for series_pk, points in _by_series(hot):
-                tail = connection.execute(
-                    text("SELECT pk, n, data FROM chunks WHERE series_pk = :series ORDER BY pk DESC LIMIT 1"),
-                    {"series": series_pk},
-                ).one_or_none()
-                if tail is not None and tail.n < CHUNK_POINTS:
-                    points = concatenate([decode_chunk(tail.data), points])
-                    connection.execute(text("DELETE FROM chunks WHERE pk = :pk"), {"pk": tail.pk})
-                connection.execute(
-                    text(
-                        "INSERT INTO chunks (series_pk, n, step_min, step_max, value_min, value_max, data)"
-                        " VALUES (:series, :n, :step_min, :step_max, :value_min, :value_max, :data)"
-                    ).bindparams(
-                        bindparam("value_min", type_=Double),
-                        bindparam("value_max", type_=Double),
-                    ),
-                    [
-                        _chunk_row(series_pk, points.slice(start, start + CHUNK_POINTS))
-                        for start in range(0, len(points), CHUNK_POINTS)
-                    ],
-                )
+            self._add_chunks(connection, hot)
             last = rows[-1].pk
             connection.execute(text("DELETE FROM hot WHERE run_pk = :run AND pk <= :last"), {"run": run_pk, "last": last})
             connection.execute(
                 text("UPDATE runs SET hot_points = hot_points - :n, hot_batches = hot_batches - :batches WHERE pk = :pk"),
                 {"n": len(hot), "batches": len(rows), "pk": run_pk},
+            )
+
+    def _add_chunks(self, connection: Connection, hot: Array) -> None:
+        """Store points as chunks, the last chunk of each series filled up first. The caller holds the lock on compaction."""
+        for series_pk, points in _by_series(hot):
+            tail = connection.execute(
+                text("SELECT pk, n, data FROM chunks WHERE series_pk = :series ORDER BY pk DESC LIMIT 1"),
+                {"series": series_pk},
+            ).one_or_none()
+            if tail is not None and tail.n < CHUNK_POINTS:
+                points = concatenate([decode_chunk(tail.data), points])
+                connection.execute(text("DELETE FROM chunks WHERE pk = :pk"), {"pk": tail.pk})
+            connection.execute(
+                text(
+                    "INSERT INTO chunks (series_pk, n, step_min, step_max, value_min, value_max, data)"
+                    " VALUES (:series, :n, :step_min, :step_max, :value_min, :value_max, :data)"
+                ).bindparams(
+                    bindparam("value_min", type_=Double),
+                    bindparam("value_max", type_=Double),
+                ),
+                [
+                    _chunk_row(series_pk, points.slice(start, start + CHUNK_POINTS))
+                    for start in range(0, len(points), CHUNK_POINTS)
+                ],
             )
 
     def maintain(self) -> int:
@@ -746,10 +754,15 @@ class LocalStore:
         x_column = query.x.removeprefix("column:") if query.x.startswith("column:") else None
         with self._catalog.read() as connection:
             found: list[tuple[str, int, Any]] = []  # run id, start of the run, series row
-            for run_id in dict.fromkeys(query.run_ids):
-                run = self._known_run(connection, run_id)
-                rows = sorted(self._series_rows(connection, run.pk, query.names), key=lambda row: (row.name, row.col))
-                found.extend((run_id, run.start_ms, row) for row in rows if not row.is_text)
+            runs = self._known_runs(connection, dict.fromkeys(query.run_ids))
+            rows = self._series_rows(connection, list(runs), query.names)
+            rows_of: dict[int, list[Any]] = {pk: [] for pk in runs}
+            for row in rows:
+                if not row.is_text:
+                    rows_of[row.run_pk].append(row)
+            for pk, (run_id, start_ms) in runs.items():
+                mine = sorted(rows_of[pk], key=lambda row: (row.name, row.col))
+                found.extend((run_id, start_ms, row) for row in mine)
             needs_times = query.x != "step"
             # Times also order points of equal steps; a series that counts up strictly needs none.
             points = self._points(connection, [row.pk for _, _, row in found], times=needs_times)
@@ -768,14 +781,28 @@ class LocalStore:
             answer.append(bucketed(x, values, query, run_id=run_id, name=row.name, column=row.col, kind=MetricKind(row.kind)))
         return answer
 
-    def _series_rows(self, connection: Connection, run_pk: int, names: Sequence[str] | None) -> Sequence[Any]:
-        sql = "SELECT pk, run_pk, name, col, is_text, kind, count, last_step FROM series WHERE run_pk = :run AND count > 0"
+    def _known_runs(self, connection: Connection, run_ids: Iterable[str]) -> dict[int, tuple[str, int]]:
+        """Return {key: (id, start in ms)} in the order of the ids. Raises NotFoundError for the first that is unknown."""
+        statement = text("SELECT pk, id, start_ms FROM runs WHERE id IN :ids").bindparams(
+            bindparam("ids", expanding=True, type_=Text)
+        )
+        # No stored id has a NUL, and PostgreSQL refuses it.
+        rows = connection.execute(statement, {"ids": [run_id for run_id in run_ids if "\x00" not in run_id]}).all()
+        known = {row.id: row for row in rows}
+        for run_id in run_ids:
+            if run_id not in known:
+                raise _no_run(run_id)
+        return {known[run_id].pk: (run_id, known[run_id].start_ms) for run_id in run_ids}
+
+    def _series_rows(self, connection: Connection, run_pks: Sequence[int], names: Sequence[str] | None) -> Sequence[Any]:
+        sql = "SELECT pk, run_pk, name, col, is_text, kind, count, last_step FROM series WHERE run_pk IN :runs AND count > 0"
+        lists: list[BindParameter[Any]] = [bindparam("runs", expanding=True, type_=BigInteger)]
+        given: dict[str, Any] = {"runs": list(run_pks)}
         if names is not None:
-            names = [name for name in names if "\x00" not in name]  # which no stored name has, and PostgreSQL refuses
-        if names is None:
-            return connection.execute(text(f"{sql} ORDER BY pk"), {"run": run_pk}).all()
-        statement = text(f"{sql} AND name IN :names ORDER BY pk").bindparams(bindparam("names", expanding=True, type_=Text))
-        return connection.execute(statement, {"run": run_pk, "names": list(names)}).all()
+            sql += " AND name IN :names"
+            lists.append(bindparam("names", expanding=True, type_=Text))
+            given["names"] = [name for name in names if "\x00" not in name]  # as above
+        return connection.execute(text(f"{sql} ORDER BY pk").bindparams(*lists), given).all()
 
     def _points(self, connection: Connection, series_pks: list[int], *, times: bool = True) -> dict[int, Points]:
         """Return the points of series, ascending by (step, time). Without `times`, times may be missing where not needed."""
@@ -820,7 +847,7 @@ class LocalStore:
         """See `Store.columns`."""
         with self._catalog.read() as connection:
             run = self._known_run(connection, run_id)
-            rows = self._series_rows(connection, run.pk, [name])
+            rows = self._series_rows(connection, [run.pk], [name])
             mine = [row for row in rows if row.col == column]
             if not mine:
                 raise self._no_series(connection, run, run_id, name, column, rows)
@@ -877,7 +904,7 @@ class LocalStore:
             )
         with self._catalog.read() as connection:
             run = self._known_run(connection, run_id)
-            rows = self._series_rows(connection, run.pk, [name])
+            rows = self._series_rows(connection, [run.pk], [name])
             if not rows:
                 raise self._no_series(connection, run, run_id, name, "", rows)
             points = self._points(connection, [row.pk for row in rows if not row.is_text])

@@ -14,6 +14,7 @@ Values are kept bit for bit: NaN payloads, -0.0, all of int64.
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from typing import Any
@@ -78,7 +79,7 @@ class Points:
 def as_numbers(bits: Array, dtypes: Array) -> Array:
     """Return value bytes as float64, by dtype; see `Points.numbers`."""
     first = int(dtypes[0]) if len(dtypes) else int(DType.FLOAT)
-    if len(dtypes) and not bool((dtypes == first).all()):
+    if len(dtypes) and dtypes.strides != (0,) and not bool((dtypes == first).all()):
         values = np.where(dtypes == DType.FLOAT, bits.view(np.float64), bits.astype(np.float64))
         values[dtypes == DType.NONE] = np.nan
         return values
@@ -98,10 +99,23 @@ def concatenate(parts: list[Points]) -> Points:
         return Points(none, none, none, np.empty(0, np.uint8))
     return Points(
         np.concatenate([part.steps for part in parts]),
-        np.concatenate([part.times_ms for part in parts]),
+        _concatenated([part.times_ms for part in parts]),
         np.concatenate([part.bits for part in parts]),
-        np.concatenate([part.dtypes for part in parts]),
+        _concatenated([part.dtypes for part in parts]),
     )
+
+
+@functools.lru_cache(64)  # nobody can write to them
+def _constant(value: int, n: int, dtype: type[np.generic]) -> Array:
+    """Return (n,) times `value` in the memory of one: most series have one dtype, and charts by step read no times."""
+    return np.broadcast_to(np.array(value, dtype), (n,))
+
+
+def _concatenated(columns: list[Array]) -> Array:
+    first = columns[0]
+    if len(first) and all(column.strides == (0,) and len(column) and column[0] == first[0] for column in columns):
+        return np.broadcast_to(first[0], (sum(len(column) for column in columns),))
+    return np.concatenate(columns)
 
 
 def read_hot(data: bytes) -> Array:
@@ -159,11 +173,11 @@ def decode_chunk(data: bytes, *, times: bool = True) -> Points:
         columns.append((codec, body[position : position + length]))
         position += length
     steps = _decode(*columns[0], n, np.int64)
-    times_ms = _decode(*columns[1], n, np.int64) if times else np.zeros(n, np.int64)
+    times_ms = _decode(*columns[1], n, np.int64) if times else _constant(0, n, np.int64)
     if dtype == MIXED:
         dtypes = np.frombuffer(zlib.decompress(columns[3][1]), np.uint8)
     else:
-        dtypes = np.full(n, dtype, np.uint8)
+        dtypes = _constant(dtype, n, np.uint8)
     values = _decode(*columns[2], n, np.float64 if dtype == DType.FLOAT else np.int64)
     return Points(steps, times_ms, values.view(np.int64), dtypes)
 

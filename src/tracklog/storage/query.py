@@ -68,8 +68,8 @@ def bucketed(
     edges = np.linspace(float(x[0]), float(x[-1]), query.buckets + 1)[1:-1]
     if x.dtype == np.int64 and max(abs(int(x[0])), abs(int(x[-1]))) < 2**53:
         edges = np.ceil(edges).astype(np.int64)  # else all of x would be converted to compare it
-    starts = np.unique(np.concatenate(([0], np.searchsorted(x, edges, "left"))))
-    starts = starts[starts < n]
+    starts = np.concatenate(([0], np.searchsorted(x, edges, "left")))  # ascending; equal ones are empty buckets
+    starts = starts[np.append(starts[1:] > starts[:-1], starts[-1] < n)]
     ends = np.append(starts[1:], n)
     return SeriesBuckets(
         run_id=run_id,
