@@ -23,6 +23,7 @@ Each class also inherits the builtin one would try first.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -167,10 +168,16 @@ class ServerError(TracklogError, OSError):
     code = "SERVER"
 
 
+# A message about a list of a million numbers must not make text of all of them.
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _brief.maxlong = 2 * _SHOWN_VALUE_CHARS
+_brief.maxlist = _brief.maxtuple = _brief.maxdict = _brief.maxset = _brief.maxfrozenset = 12
+
+
 def shown(value: object) -> str:
     """Return `value` as it appears in an error message: repr, type, cut to a line."""
     try:
-        text = repr(value)
+        text = _brief.repr(value)
     except Exception:  # a foreign __repr__ may do anything; the message must still be made  # noqa: BLE001
         text = "<no repr>"
     if len(text) > _SHOWN_VALUE_CHARS:

@@ -42,6 +42,7 @@ def test_a_file_comes_back_as_it_was_given(store: Store, experiment: str, tmp_pa
     assert (info.path, info.size_bytes, info.sha256) == ("outputs/model.bin", size, hashlib.sha256(data).hexdigest())
     assert info.modified_ms > T0_MS
     assert store.artifacts(run_id) == [info]
+    assert store.artifact(run_id, "outputs/model.bin") == info
     assert content(store, run_id, "outputs/model.bin") == data
     assert file.read_bytes() == data  # taken only when asked to
 
@@ -194,6 +195,13 @@ def test_unknown_files_and_runs_are_not_found(store: Store, experiment: str) -> 
             store.put_artifact("no-such-run", "a.txt", io.BytesIO(b"x"))
         with pytest.raises(NotFoundError):
             store.artifacts("no-such-run")
+    for unknown in ("nothing/like/it", "file/below"):
+        with pytest.raises(NotFoundError, match="no file"):
+            store.artifact(run_id, unknown)
+    with pytest.raises(NotFoundError):
+        store.artifact("no-such-run", "file")
+    with pytest.raises(NotFoundError):
+        store.get_run("")
 
 
 def test_a_source_that_breaks_stores_nothing(store: Store, experiment: str) -> None:

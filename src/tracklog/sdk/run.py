@@ -179,9 +179,9 @@ class Run:
             run._tags.accept(key, tag)
         run._status = RunStatus.RUNNING
         run._is_live = True
+        run._say_where()  # before prints are recorded: this line is ours, not the script's
         if what:
             recorder.capture(what)
-        run._say_where()
         return run
 
     def _attach(self, experiment: Experiment, info: RunInfo) -> None:

@@ -423,21 +423,18 @@ async def _log_text(request: Request) -> Response:
 
 
 async def _artifacts(request: Request) -> Response:
-    prefix = _Query(request).text("prefix")
-    return json_response(ArtifactList(await _in_thread(_store(request).artifacts, request.path_params["run_id"], prefix)))
+    query = _Query(request)
+    prefix, path = query.text("prefix"), query.text("path")
+    store, run_id = _store(request), request.path_params["run_id"]
+    if path:
+        return json_response(ArtifactList([await _in_thread(store.artifact, run_id, path)]))
+    return json_response(ArtifactList(await _in_thread(store.artifacts, run_id, prefix)))
 
 
 async def _get_artifact(request: Request) -> Response:
     store, run_id = _store(request), request.path_params["run_id"]
     path = validate_artifact_path(request.path_params["path"])
-
-    def find() -> ArtifactInfo:
-        for info in store.artifacts(run_id):
-            if info.path == path:
-                return info
-        raise NotFoundError(f"Run {run_id} has no file {shown(path)}.", what="artifact", given=path)
-
-    info = await _in_thread(find)
+    info = await _in_thread(store.artifact, run_id, path)
     etag = f'"{info.sha256}"'
     headers = {
         **_SANDBOX,
@@ -582,7 +579,14 @@ ROUTES: list[Route] = [
         answer=LogPage,
     ),
     Route("GET", _RUN + "/log.txt", "The whole log", _log_text, answer="text/plain"),
-    Route("GET", _RUN + "/artifacts", "Files of a run", _artifacts, query={"prefix": "folder"}, answer=ArtifactList),
+    Route(
+        "GET",
+        _RUN + "/artifacts",
+        "Files of a run",
+        _artifacts,
+        query={"prefix": "folder", "path": "just this file"},
+        answer=ArtifactList,
+    ),
     Route("GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"),
     Route("PUT", _FILE, "Store a file, replacing one of that path", _put_artifact, body="*/*", answer=ArtifactInfo),
     Route("DELETE", _FILE, "Remove a file", _delete_artifact, answer=Deleted),

@@ -55,21 +55,24 @@ then reload. The <a href="/docs">HTTP API</a> works already.</p></html>"""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(store: Store, *, workspace: str, loopback: bool = True) -> Starlette:
+def create_app(store: Store, *, workspace: str, loopback: bool = True, staging: Path | None = None) -> Starlette:
     """Return the application over a store.
 
     Args:
         workspace: what the portal calls the store.
         loopback: bound to this machine only: then requests that name another host are refused, because a web page
             anywhere could otherwise reach this server through the user's browser (DNS rebinding).
+        staging: folder for uploads under way; on the store's own disk they are not copied again.
     """
     live = Live(store)
+    if staging is not None:
+        staging.mkdir(parents=True, exist_ok=True)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _WORKERS
-        with tempfile.TemporaryDirectory(prefix="tracklog-uploads-") as staging:
-            app.state.staging = staging
+        with tempfile.TemporaryDirectory(prefix="tracklog-uploads-") as temporary:
+            app.state.staging = staging or temporary
             yield
         await live.close()
 

@@ -58,7 +58,12 @@ def serve(
     listener = _listen(host, port)
     url = f"http://{_shown_host(host)}:{listener.getsockname()[1]}"
     folder = store.path if isinstance(store, LocalStore) else None
-    app = create_app(store, workspace=str(folder or store.uri), loopback=is_loopback(host))
+    app = create_app(
+        store,
+        workspace=str(folder or store.uri),
+        loopback=is_loopback(host),
+        staging=store.staging if isinstance(store, LocalStore) else None,
+    )
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
     server = _Server(config, app.state.live.close, lambda: started(url))
     stop = threading.Event()

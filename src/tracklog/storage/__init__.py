@@ -320,6 +320,9 @@ class Store(Protocol):
     def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:
         """Return the run's files under a folder (all by default), by path."""
 
+    def artifact(self, run_id: str, path: str) -> ArtifactInfo:
+        """Return one file's facts. Raises NotFoundError when there is none of that path."""
+
     def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield bytes [start, end) of a file in pieces. Unknown paths raise before the first piece is asked for."""
 

@@ -42,13 +42,13 @@ class BlobFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._staging = root / "staging"
+        self.staging = root / "staging"
 
     def stage(self, source: Path | BinaryIO, *, move: bool) -> Staged:
         """Bring bytes onto this file system and compute their digest. With `move` the source file may be used up."""
         with self._translated("write"):
-            self._staging.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self._staging)
+            self.staging.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self.staging)
             staged = Path(name)
             try:
                 if isinstance(source, Path):
@@ -98,8 +98,8 @@ class BlobFolder:
 
     def remove_stale(self, older_than_s: float, now_s: float) -> None:
         """Remove what processes that died left half-way in staging."""
-        if self._staging.is_dir():
-            for file in self._staging.iterdir():
+        if self.staging.is_dir():
+            for file in self.staging.iterdir():
                 with contextlib.suppress(FileNotFoundError):
                     if now_s - file.stat().st_mtime > older_than_s:
                         file.unlink()

@@ -209,6 +209,7 @@ class LocalStore:
         self._catalog = Catalog(self.path, database_url)
         self._catalog.open()
         self._blobs = BlobFolder(self.path / "artifacts")
+        self.staging = self._blobs.staging  # what is written here is taken over by `put_artifact` without a copy
         self._series_pks: dict[int, dict[tuple[str, str, bool], int]] = {}
         self._compacting = threading.Lock()
 
@@ -1028,7 +1029,9 @@ class LocalStore:
         path = validate_artifact_path(path)
         run = self._known_run(connection, run_id)
         row = connection.execute(
-            text("SELECT sha256, size_bytes FROM artifacts WHERE run_pk = :run AND path = :path"),
+            text(
+                "SELECT path, size_bytes, sha256, modified_ms, content_type FROM artifacts WHERE run_pk = :run AND path = :path"
+            ),
             {"run": run.pk, "path": path},
         ).one_or_none()
         if row is None:
@@ -1038,6 +1041,12 @@ class LocalStore:
             listed = ", ".join(f"`{one}`" for one in known) or "none"
             raise NotFoundError(f"Run {run_id} has no file `{path}`. Its files: {listed}.", what="artifact", given=path)
         return run, row
+
+    def artifact(self, run_id: str, path: str) -> ArtifactInfo:
+        """See `Store.artifact`."""
+        with self._catalog.read() as connection:
+            _, row = self._artifact(connection, run_id, path)
+        return ArtifactInfo(**row._asdict())
 
     def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See `Store.read_artifact`."""

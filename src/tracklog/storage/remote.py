@@ -108,7 +108,7 @@ class RemoteStore:
         except TypeError:  # a class with more to tell than travels
             return ServerError(message)
 
-    def _get(self, kind: type[_T], path: str, **query: Any) -> _T:
+    def _get(self, kind: type[_T], path: str, /, **query: Any) -> _T:
         given = {name: value for name, value in query.items() if value is not None}
         return self._decoded(kind, self._send("GET", f"{path}?{urlencode(given)}" if given else path))
 
@@ -128,6 +128,8 @@ class RemoteStore:
 
     def apply(self, batch: Batch) -> Watermark:
         """See `Store.apply`."""
+        if not batch.run_id:  # as the store would say, could the address name it
+            raise InvalidValueError("Cannot use '' as a run id. Expected 1 or more characters.", parameter="run_id")
         path = f"{_run(batch.run_id)}/batches"
         return self._decoded(Watermark, self._send("POST", path, body=encode_batch(batch), media_type=_MSGPACK))
 
@@ -185,6 +187,12 @@ class RemoteStore:
         """See `Store.artifacts`."""
         return self._get(dict[str, list[ArtifactInfo]], f"{_run(run_id)}/artifacts", prefix=prefix or None)["artifacts"]
 
+    def artifact(self, run_id: str, path: str) -> ArtifactInfo:
+        """See `Store.artifact`."""
+        given = validate_artifact_path(path)
+        (found,) = self._get(dict[str, list[ArtifactInfo]], f"{_run(run_id)}/artifacts", path=given)["artifacts"]
+        return found
+
     def read_artifact(self, run_id: str, path: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """See `Store.read_artifact`."""
         if start < 0 or (end is not None and end < start):
@@ -221,7 +229,7 @@ class RemoteStore:
 
 def _run(run_id: str) -> str:
     if not run_id:  # which would be the address of something else
-        raise InvalidValueError("Cannot use '' as a run id. Expected 1 or more characters.", parameter="run_id")
+        raise NotFoundError("There is no run of the id ''. Expected 1 or more characters.", what="run", given=run_id)
     return f"/runs/{quote(run_id, safe='')}"
 
 
