@@ -1,95 +1,497 @@
-"""The portal in a real browser over a real server: what a person sees while a run logs."""
+"""The portal in a real browser over a real server: what a person sees and does while runs log."""
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
+import json
+import math
+import re
 import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Download, Locator, Page, expect, sync_playwright
 
 import tracklog
-from tests.servers import serve
+from tests.batches import T0_MS, Writer
+from tests.servers import RunningServer, serve
 from tracklog.server.app import PORTAL
+from tracklog.storage.local import LocalStore
 
 pytestmark = pytest.mark.browser
 
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+_TIMEOUT_MS = 15_000  # for machines that do other things as well
+expect.set_options(timeout=_TIMEOUT_MS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert (PORTAL / "index.html").is_file(), "the portal is not built; run: make portal"
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=system, args=_ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
+def troubles() -> list[str]:
+    """Console errors and requests to other hosts; what a test provokes itself, it takes out again."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, troubles: list[str]) -> Iterator[Page]:
     """A page that fails the test on a console error or a request to another host."""
-    assert (PORTAL / "index.html").is_file(), "the portal is not built; run: make portal"
-    system = shutil.which("chromium") or shutil.which("chromium-browser")
-    troubles: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system, args=_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-        page.on(
-            "request",
-            lambda request: troubles.append(request.url) if urlsplit(request.url).hostname not in ("127.0.0.1", None) else None,
-        )
-        yield page
-        browser.close()
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"], color_scheme="light"
+    )
+    context.set_default_timeout(_TIMEOUT_MS)
+    page = context.new_page()
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    page.on(
+        "request",
+        lambda request: troubles.append(request.url) if urlsplit(request.url).hostname not in ("127.0.0.1", None) else None,
+    )
+    yield page
+    context.close()
     assert troubles == []
 
 
-def test_an_empty_workspace_turns_into_a_live_chart(page: Page, tmp_path: Path) -> None:
-    with serve(tmp_path / "w") as server:
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server over runs that have something of everything; tests that change runs use workspaces of their own."""
+    folder = tmp_path_factory.mktemp("gallery")
+    source = folder / "source"
+    source.mkdir()
+    _git(source, "init", "-q")
+    (source / "train.py").write_text("import os\nlr = 0.1\n")
+    _git(source, "add", ".")
+    _git(source, "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "Start")
+    (source / "train.py").write_text("import os\nlr = 0.25\n")
+    workspace = folder / "w"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(source)
+        for i in range(3):
+            with tracklog.start_run("nets", name=f"net-{i}", params={"lr": 0.1 * (i + 1), "seed": 7}, uri=workspace) as run:
+                for step in range(300):
+                    run.log("loss", math.exp(-step / 60) + i, step=step)
+                run.log_table("roc", {"epoch": [0, 1, 2], "fpr": [0.0, 0.25, 1.0], "tpr": [0.0, 0.75, 1.0]})
+        capture = ["console", "git"]
+        with tracklog.start_run(
+            "lab", name="everything", params={"optimizer": "adamw", "lr": 0.25}, uri=workspace, capture=capture
+        ) as run:
+            for line in range(400):
+                print(f"\x1b[32mstep {line}\x1b[0m of the log, <b>not bold</b>", "and so on " * 40 if line == 200 else "")
+            print("ERROR: a worker died", file=sys.stderr)
+            for step in range(3):
+                run.log_image("picture", np.eye(8) * step / 2, step=step)
+            files = {
+                "config.json": json.dumps({"lr": 0.25, "note": "<img src=x onerror=alert(1)>"}),
+                "scores.csv": "name,score\na,0.5\nb,12.25\n",
+                "train.py": "print('<b>hello</b>')\n",
+            }
+            for name, text in files.items():
+                run.upload_file(f"results/{name}", io.BytesIO(text.encode()))
+            run.upload_file("results/deep/model.pt", io.BytesIO(bytes(range(256)) * 40))
+    with serve(workspace) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _serve_to(page: Page, workspace: Path, port: int = 0) -> Iterator[RunningServer]:
+    """A server over a workspace that the page leaves before it ends: what is asked of a server that is gone fails loudly."""
+    with serve(workspace, port) as server:
+        yield server
+        page.goto("about:blank")
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def _runs(server: RunningServer, **query: Any) -> list[dict[str, Any]]:
+    request = urllib.request.Request(
+        server.url + "/api/v1/runs/search", json.dumps(query).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as response:
+        runs: list[dict[str, Any]] = json.load(response)["runs"]
+    return runs
+
+
+def _open_run(page: Page, server: RunningServer, name: str, tab: str = "charts", more: str = "") -> None:
+    [run] = [run for run in _runs(server, text=name) if run["name"] == name]
+    page.goto(f"{server.url}/runs/{run['id']}?tab={tab}{more}")
+
+
+def _chart(page: Page, metric: str) -> Locator:
+    return page.locator(f'[data-testid=chart-card][data-metric="{metric}"]')
+
+
+def _clipboard(page: Page) -> str:
+    text: str = page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def _text_of(download: Download) -> str:
+    return Path(download.path()).read_text()
+
+
+def _fits(page: Page) -> bool:
+    fits: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    return fits
+
+
+def test_what_an_empty_workspace_says_to_paste_turns_into_a_live_chart(page: Page, tmp_path: Path) -> None:
+    with _serve_to(page, tmp_path / "w") as server:
         page.goto(server.url)
         expect(page.get_by_test_id("empty-state")).to_contain_text("start_run")
+        page.get_by_role("button", name="Copy the code").click()
+        subprocess.run([sys.executable, "-c", _clipboard(page)], check=True, cwd=tmp_path, timeout=60)
 
+        expect(_chart(page, "loss")).to_contain_text("all 100 points kept")
+        page.get_by_role("link", name="run-1").first.click()
+        expect(page.get_by_test_id("status-chip")).to_contain_text("Completed")
+
+
+def test_a_run_is_watched_while_it_logs(page: Page, tmp_path: Path) -> None:
+    with _serve_to(page, tmp_path / "w") as server:
         run = tracklog.start_run("first", uri=server.url, capture=["console"])
         for step in range(50):
             run.log("loss", 1 / (step + 1), step=step)
         print("a line of the log")
         run.log_image("picture", np.eye(8))
         run.flush()
+        page.goto(f"{server.url}/runs/{run.id}")
 
-        chart = page.locator('[data-testid=chart-card][data-metric="loss"]')
-        expect(chart).to_contain_text("all 50 points kept", timeout=10_000)
-        page.get_by_role("link", name="run-1").first.click()
-        expect(chart.locator("canvas")).to_be_visible()
+        chart = _chart(page, "loss")
+        expect(chart).to_contain_text("all 50 points kept")
         drawn = chart.locator("canvas").evaluate(
             "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
         )
         assert drawn > 10
         expect(page.get_by_test_id("image-viewer").locator("img")).to_be_visible()
+        assert page.title() == "▲ 0.02 · run-1"
+        assert "running" in str(page.locator("link[rel=icon]").get_attribute("href"))
 
         run.log("loss", 0.5, step=50)
-        expect(chart).to_contain_text("all 51 points kept", timeout=10_000)
+        expect(chart).to_contain_text("all 51 points kept")
         page.get_by_role("tab", name="Log").click()
         expect(page.get_by_test_id("log-line").filter(has_text="a line of the log")).to_be_visible()
         run.complete()
-        expect(page.get_by_test_id("status-chip")).to_contain_text("Completed", timeout=10_000)
+        expect(page.get_by_test_id("status-chip")).to_contain_text("Completed")
+        expect(page).to_have_title("0.5 · run-1")
+        assert "good" in str(page.locator("link[rel=icon]").get_attribute("href"))
 
 
 def test_the_runs_table_sorts_filters_and_fits_a_phone(page: Page, tmp_path: Path) -> None:
     workspace = tmp_path / "w"
     for i in range(12):
-        with tracklog.start_run("sweep", name=f"run-{i}", params={"alpha": i / 10}, uri=workspace) as run:
+        with tracklog.start_run(
+            "sweep", name=f"run-{i}", params={"alpha": i / 10}, tags={"side": "left" if i < 6 else "right"}, uri=workspace
+        ) as run:
             run.log("mse", float((i - 5) ** 2))
-    with serve(workspace) as server:
+    with contextlib.suppress(ValueError), tracklog.start_run("sweep", name="broken", uri=workspace):
+        raise ValueError("on purpose")
+    with _serve_to(page, workspace) as server:
         page.goto(server.url + "/experiments/sweep")
         rows = page.get_by_test_id("run-row")
-        expect(rows).to_have_count(12)
+        expect(rows).to_have_count(13)
 
-        page.get_by_role("button", name="mse").click()
+        page.get_by_role("button", name="mse", exact=True).click()
         expect(rows.first).to_contain_text("run-11")
-        page.get_by_role("button", name="mse").click()
+        page.get_by_role("button", name="mse", exact=True).click()
         expect(rows.first).to_contain_text("run-5")
         page.keyboard.press("/")
         page.keyboard.type("run-10")
         expect(rows).to_have_count(1)
+        page.keyboard.press("Escape")
+
+        page.get_by_role("button", name="Filter by status").click()
+        page.get_by_label("Failed").check()
+        expect(rows).to_have_count(1)
+        expect(rows.first).to_contain_text("broken")
+        page.get_by_label("Failed").uncheck()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Columns").click()
+        page.get_by_label("side tag").check()
+        page.get_by_label("Duration").uncheck()
+        page.keyboard.press("Escape")
+        page.reload()
+        expect(page.get_by_role("columnheader", name="side")).to_be_visible()
+        expect(page.get_by_role("columnheader", name="Duration")).to_have_count(0)
+
+        page.get_by_role("button", name="Copy the table").click()
+        page.get_by_role("button", name="Copy as CSV").click()
+        table = list(csv.DictReader(io.StringIO(_clipboard(page))))
+        assert len(table) == 13
+        assert (table[0]["Name"], table[0]["alpha"], table[0]["side"]) == ("run-5", "0.5", "left")
+        page.get_by_role("button", name="Copy the table").click()
+        page.get_by_role("button", name="Copy as Markdown").click()
+        assert _clipboard(page).startswith("| Name | Status |")
 
         page.set_viewport_size({"width": 390, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert _fits(page)
         page.get_by_test_id("theme-toggle").click()
         page.get_by_test_id("theme-toggle").click()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 22)"
+
+
+def test_selected_runs_are_compared_in_charts(page: Page, gallery: RunningServer) -> None:
+    page.goto(gallery.url + "/experiments/nets")
+    page.get_by_label("Show net-0 in the charts").check()
+    page.get_by_label("Show net-2 in the charts").check()
+    expect(page.get_by_test_id("params-diff")).to_contain_text("lr")
+    chart = _chart(page, "loss")
+    expect(chart).to_contain_text("all 600 points kept")
+    expect(chart.get_by_test_id("legend")).to_have_count(0)  # names stand at the ends of the lines
+
+    box = chart.locator(".u-over").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tip = chart.get_by_test_id("chart-tip")
+    expect(tip).to_contain_text("step 1")
+    names = tip.locator(".name").all_inner_texts()
+    assert names == ["net-2", "net-0"]  # greatest first
+
+
+def test_a_chart_is_looked_at_closely_and_taken_along(page: Page, gallery: RunningServer) -> None:
+    _open_run(page, gallery, "net-1")
+    chart = _chart(page, "loss")
+    expect(chart).to_contain_text("all 300 points kept")
+
+    page.get_by_role("button", name="Log y").click()
+    page.get_by_role("button", name="Relative").click()
+    expect(page).to_have_url(re.compile(r"x=relative&log=1|log=1&x=relative"))
+    page.get_by_role("button", name="Step", exact=True).click()
+    small = chart.bounding_box()
+    chart.get_by_role("button", name="Full screen of loss").click()
+    large = chart.bounding_box()
+    assert small is not None
+    assert large is not None
+    assert large["width"] > 2 * small["width"]
+    page.keyboard.press("Escape")
+    expect(chart.get_by_role("button", name="Full screen of loss")).to_be_visible()
+
+    chart.get_by_role("group", name="loss").focus()
+    page.keyboard.press("End")
+    expect(chart.locator("[aria-live=polite]")).to_contain_text("step 299: 1.0068")
+    page.keyboard.press("+")
+    expect(chart).to_contain_text("in view")
+    page.keyboard.press("0")
+    expect(chart).not_to_contain_text("in view")
+
+    chart.get_by_role("button", name="Actions of loss").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV, all points").click()
+    points = list(csv.DictReader(io.StringIO(_text_of(download.value))))
+    assert len(points) == 300
+    assert float(points[60]["value"]) == math.exp(-1) + 1
+    chart.get_by_role("button", name="Actions of loss").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    chart.get_by_role("button", name="Actions of loss").click()
+    page.get_by_role("button", name="Show data table").click()
+    expect(chart.get_by_role("row")).to_have_count(301)
+
+
+def test_the_axes_of_a_table_are_chosen(page: Page, gallery: RunningServer) -> None:
+    _open_run(page, gallery, "net-1")
+    chart = _chart(page, "roc")
+    expect(chart).to_contain_text("epoch")  # its first column only grows
+
+    chart.get_by_role("button", name="Axes of roc").click()
+    page.get_by_role("radio", name="fpr").check()
+    page.get_by_role("checkbox", name="epoch").uncheck()
+    page.keyboard.press("Escape")
+    expect(chart.locator("footer")).to_contain_text("fpr")
+    expect(chart).to_contain_text("all 3 points kept")
+
+
+def test_people_name_describe_and_tag_a_run(page: Page, tmp_path: Path) -> None:
+    workspace = tmp_path / "w"
+    with tracklog.start_run("lab", name="old name", tags={"stage": "draft"}, uri=workspace) as run:
+        run.log("loss", 1.0)
+    with _serve_to(page, workspace) as server:
+        page.goto(f"{server.url}/runs/{run.id}")
+        tags = page.get_by_test_id("tags")
+
+        page.get_by_role("button", name="Tag", exact=True).click()
+        page.keyboard.type("owner")
+        page.keyboard.press("Tab")
+        page.keyboard.type("<b>ada</b>")
+        page.keyboard.press("Enter")
+        expect(tags).to_contain_text("owner <b>ada</b>")
+        tags.get_by_role("button", name="stage draft").click()
+        page.get_by_label("Value of the tag").fill("final")
+        page.get_by_label("Value of the tag").press("Enter")
+        expect(tags).to_contain_text("stage final")
+        tags.get_by_role("button", name="Remove tag owner").click()
+        expect(tags).not_to_contain_text("owner")
+        page.get_by_role("button", name="Undo").click()
+        expect(tags).to_contain_text("owner <b>ada</b>")
+
+        page.get_by_role("button", name="Rename").click()
+        page.get_by_label("Name of the run").fill("best so far")
+        page.get_by_label("Name of the run").press("Enter")
+        expect(page.get_by_role("heading", name="best so far")).to_be_visible()
+        page.get_by_role("button", name="Description").click()
+        page.get_by_label("Description of the run").fill("two\nlines")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_test_id("description")).to_contain_text("two lines")
+
+        page.reload()
+        expect(page.get_by_role("heading", name="best so far")).to_be_visible()
+        expect(tags).to_contain_text("owner <b>ada</b> stage final")
+        page.get_by_role("button", name="More about this run").click()
+        page.get_by_role("button", name="Move to the trash").click()
+        expect(page.get_by_test_id("deleted-notice")).to_be_visible()
+        page.get_by_role("button", name="Restore").click()
+        expect(page.get_by_test_id("deleted-notice")).to_have_count(0)
+
+
+def test_the_log_is_searched_filtered_wrapped_and_taken_along(page: Page, gallery: RunningServer) -> None:
+    _open_run(page, gallery, "everything", "log")
+    lines = page.get_by_test_id("log-line")
+    last = lines.filter(has_text="step 399")
+    expect(last).to_be_in_viewport()
+    expect(last).to_contain_text("of the log, <b>not bold</b>")
+    green = last.get_by_text("step 399", exact=True).evaluate("span => getComputedStyle(span).color")
+    assert green != last.get_by_text("of the log").evaluate("span => getComputedStyle(span).color")
+    assert lines.count() < 200  # of some four hundred
+
+    page.keyboard.press("/")
+    page.keyboard.type("step 20.? of the")
+    expect(page.get_by_test_id("log-count")).to_contain_text("11 of")  # 20, and 200 to 209
+    page.get_by_role("button", name="Copy", exact=True).click()
+    assert _clipboard(page).splitlines()[1].startswith("step 200 of the log, <b>not bold</b>")
+    lines.filter(has_text="step 200").get_by_role("button").click()
+    expect(lines.filter(has_text="step 195")).to_be_in_viewport()  # now among its neighbours
+
+    before = lines.filter(has_text="step 200").bounding_box()
+    page.get_by_role("button", name="Wrap").click()
+    after = lines.filter(has_text="step 200").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["height"] > before["height"]
+    page.get_by_label("Level").select_option("Errors and above")
+    expect(lines).to_have_count(1)
+    expect(lines.first).to_contain_text("a worker died")
+    page.get_by_label("Level").select_option("All levels")
+    page.get_by_label("Stream").select_option("stdout")
+    expect(page.get_by_test_id("log-count")).to_contain_text("400 of")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert "a worker died" in _text_of(download.value)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert _fits(page)
+
+
+def test_files_are_a_tree_with_previews(page: Page, gallery: RunningServer) -> None:
+    _open_run(page, gallery, "everything", "files")
+    tree, preview = page.get_by_test_id("files-tree"), page.get_by_test_id("file-preview")
+    expect(tree).to_contain_text("model.pt")
+    tree.get_by_title("results/deep", exact=True).click()
+    expect(tree).not_to_contain_text("model.pt")
+    page.keyboard.press("ArrowRight")
+    expect(tree).to_contain_text("10.2 kB")
+
+    tree.get_by_title("results/scores.csv", exact=True).click()
+    expect(preview.get_by_role("cell", name="12.25")).to_be_visible()
+    tree.get_by_title("results/config.json", exact=True).click()
+    expect(preview).to_contain_text('"note": "<img src=x onerror=alert(1)>"')
+    tree.get_by_title("results/train.py", exact=True).click()
+    expect(preview).to_contain_text("print('<b>hello</b>')")
+    page.get_by_role("button", name="Copy the path results/train.py").click()
+    assert _clipboard(page) == "results/train.py"
+    tree.locator("button", has_text=".png").first.click()
+    expect(preview.get_by_role("img")).to_be_visible()
+    expect(preview).to_contain_text("8 × 8")
+    tree.get_by_title("results/deep/model.pt", exact=True).click()
+    with page.expect_download() as download:
+        preview.get_by_role("link", name="Download 10.2 kB").click()
+    assert Path(download.value.path()).stat().st_size == 10_240
+
+    page.reload()
+    expect(preview).to_contain_text("model.pt")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert _fits(page)
+
+
+def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, gallery: RunningServer) -> None:
+    _open_run(page, gallery, "everything", "params")
+    params = page.get_by_test_id("params-table")
+    expect(params.get_by_role("row")).to_have_count(2)
+    page.keyboard.press("/")
+    page.keyboard.type("adamw")
+    expect(params.get_by_role("row")).to_have_count(1)
+    page.get_by_role("button", name="Copy optimizer").click()
+    assert _clipboard(page) == "adamw"
+
+    page.keyboard.press("Escape")
+    page.locator("body").press("6")
+    diff = page.get_by_test_id("git-diff")
+    expect(diff.locator(".add")).to_contain_text("lr = 0.25")
+    expect(diff.locator(".remove")).to_contain_text("lr = 0.1")
+    diff.get_by_role("button", name="Copy").click()
+    assert _clipboard(page).startswith("diff --git a/train.py b/train.py")
+
+
+def test_keys_are_told_and_work(page: Page, gallery: RunningServer) -> None:
+    page.goto(gallery.url)
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(sheet).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+
+    page.keyboard.press("g")
+    page.keyboard.press("r")
+    expect(page.get_by_test_id("run-row")).to_have_count(4)
+    expect(page.locator("time").first).to_have_attribute("title", re.compile("UTC"))
+    page.get_by_role("rowgroup").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="everything")).to_be_visible()
+    page.locator("body").press("4")
+    expect(page.get_by_role("tab", name="Log")).to_have_attribute("aria-selected", "true")
+    page.locator("body").press("t")
+    page.locator("body").press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_silent_run_an_unknown_one_and_a_lost_server_are_said_in_words(page: Page, tmp_path: Path, troubles: list[str]) -> None:
+    workspace = tmp_path / "w"
+    with closing(LocalStore(workspace, clock_ms=lambda: T0_MS)) as store:
+        store.apply(Writer("silent-1", experiment="lab").start().log("loss", 0.5, step=0).batch())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with serve(workspace, port) as server:
+        page.goto(f"{server.url}/runs/no-such-run")
+        expect(page.get_by_test_id("run-unknown")).to_contain_text("no-such-run")
+        page.goto(f"{server.url}/runs/silent-1")
+        expect(page.get_by_test_id("silent-notice")).to_contain_text("No sign of life")
+        expect(page.get_by_test_id("status-chip")).to_contain_text("Not responding")
+
+    banner = page.get_by_test_id("lost-banner")
+    expect(banner).to_be_visible()
+    with serve(workspace, port):
+        expect(banner).to_be_hidden(timeout=20_000)
+        expect(page.get_by_test_id("number-tile")).to_contain_text("0.5")
+
+    troubles[:] = [text for text in troubles if not text.startswith("Failed to load resource")]

@@ -7,6 +7,7 @@ import type {
   LogPage,
   MetricColumns,
   MetricSummary,
+  RunEdit,
   RunInfo,
   RunPage,
   RunQuery,
@@ -142,10 +143,7 @@ export const api = {
     return toRun(await json<Sparse<RunInfo>>("GET", at(runId)));
   },
 
-  async editRun(
-    runId: string,
-    edit: { name?: string; description?: string; deleted?: boolean; tags?: Record<string, string | null> },
-  ): Promise<RunInfo> {
+  async editRun(runId: string, edit: RunEdit): Promise<RunInfo> {
     return toRun(await json<Sparse<RunInfo>>("PATCH", at(runId), edit));
   },
 

@@ -94,6 +94,14 @@ export interface RunInfo {
   info: Record<string, Json>;
 }
 
+/** What people may change; a tag with the value null goes. */
+export interface RunEdit {
+  name?: string;
+  description?: string;
+  deleted?: boolean;
+  tags?: Record<string, string | null>;
+}
+
 export interface ExperimentInfo {
   name: string;
   runs: number;

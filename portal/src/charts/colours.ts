@@ -32,6 +32,11 @@ export function styleAt(index: number): LineStyle {
   return { hue: index % HUES, dash: DASHES[Math.floor(index / HUES) % DASHES.length] ?? [] };
 }
 
+/** The same run once more: another column of it. */
+export function dashed(style: LineStyle, at: number): LineStyle {
+  return at === 0 ? style : { hue: style.hue, dash: DASHES[at % DASHES.length] ?? [] };
+}
+
 export function strokeOf(style: LineStyle, isDark: boolean): string {
   return (isDark ? DARK : LIGHT)[style.hue] ?? "#888888";
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { SeriesBuckets } from "../api/types";
 import { styleAt } from "./colours";
-import { buildPlot, type Line, mergeX, nearestRow, paddedRange, spreadLabels, wantsLog } from "./plot";
+import { buildPlot, type Line, mergeX, nearestRow, paddedRange, shortLabels, spreadLabels, wantsLog } from "./plot";
 
 function line(x: number[], values: number[], exact = true): Line {
   const last = Float64Array.from(values);
@@ -86,4 +86,10 @@ test("log is offered from three decades on, never with values at or below zero",
 test("labels are moved apart and stay in order inside the plot", () => {
   expect(spreadLabels([50, 51, 10], 12, 0, 100)).toEqual([50, 62, 10]);
   expect(spreadLabels([99, 100], 12, 0, 100)).toEqual([88, 100]);
+});
+
+test("end labels lose the words they share, then their middle", () => {
+  expect(shortLabels(["baseline-lr-0.1", "baseline-lr-0.25"], 8)).toEqual(["0.1", "0.25"]);
+  expect(shortLabels(["a very long name of a run"], 9)).toEqual(["a ve… run"]);
+  expect(shortLabels(["run-1", "run-2"], 8)).toEqual(["run-1", "run-2"]);
 });

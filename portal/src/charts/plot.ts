@@ -148,3 +148,20 @@ export function spreadLabels(wanted: number[], height: number, top: number, bott
   for (const label of order) out[label.at] = label.y;
   return out;
 }
+
+/** Names that share a column, short enough for `most` characters: without the start all share, then cut in the middle. */
+export function shortLabels(labels: string[], most: number): string[] {
+  let prefix = 0;
+  const first = labels[0] ?? "";
+  if (labels.length > 1 && labels.some((label) => label.length > most)) {
+    while (prefix < first.length && labels.every((label) => label[prefix] === first[prefix])) prefix++;
+    // Only whole words go: `lr-0.1` and `lr-0.2` stay apart as `0.1` and `0.2`, not as `1` and `2`.
+    while (prefix > 0 && !/[\s/_\-·:=]/.test(first[prefix - 1] ?? "")) prefix--;
+  }
+  return labels.map((label) => {
+    const rest = label.slice(prefix) || label;
+    if (rest.length <= most) return rest;
+    const head = Math.ceil((most - 1) / 2);
+    return `${rest.slice(0, head)}…${rest.slice(rest.length - (most - 1 - head))}`;
+  });
+}

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MetricSummary } from "../api/types";
-import { groupMetrics, keyMetrics, makeSections, metricFilter } from "./sections";
+import { groupMetrics, keyMetrics, makeSections } from "./sections";
 
 function metric(name: string, more: Partial<MetricSummary> = {}): MetricSummary {
   return {
@@ -44,10 +44,4 @@ test("key metrics: losses and accuracies before others, training before validati
   expect(keyMetrics(groupMetrics(names.map((name) => metric(name))), 4).map((item) => item.name)).toEqual([
     "train/loss", "val/loss", "train/accuracy", "val/accuracy",
   ]); // biome-ignore format: one list
-});
-
-test("the filter takes words or a regular expression, and says when that is not one", () => {
-  expect(["train/loss", "val/acc"].filter(metricFilter("LOSS tr") ?? (() => false))).toEqual(["train/loss"]);
-  expect(["train/loss", "val/loss"].filter(metricFilter("^(val|test)/") ?? (() => false))).toEqual(["val/loss"]);
-  expect(metricFilter("loss(")).toBeNull();
 });

@@ -65,22 +65,6 @@ function shape(metric: MetricGroup): number {
   return metric.kind === "row" || metric.kind === "table" ? 1 : 0;
 }
 
-/** Words, all of which must occur; or, between slashes or with its signs, a regular expression. null: not valid. */
-export function metricFilter(text: string): ((name: string) => boolean) | null {
-  const query = text.trim();
-  if (query === "") return () => true;
-  if (/[\\^$*+?()[\]{}|]/.test(query)) {
-    try {
-      const pattern = new RegExp(query, "i");
-      return (name) => pattern.test(name);
-    } catch {
-      return null;
-    }
-  }
-  const words = query.toLowerCase().split(/\s+/);
-  return (name) => words.every((word) => name.toLowerCase().includes(word));
-}
-
 // What people look at first, best first; each is tried against the last part of the name, then against all of it.
 const KEY_WORDS = [
   /^loss$/,

@@ -8,6 +8,7 @@ import {
   formatNumber,
   formatTime,
   formatValue,
+  fractionDigits,
   plural,
   splitDecimal,
 } from "./format";
@@ -93,4 +94,9 @@ test("small words", () => {
   expect(plural(1200, "run")).toBe("1,200 runs");
   expect(splitDecimal("12.5e-7")).toEqual(["12", ".5e-7"]);
   expect(splitDecimal("12")).toEqual(["12", ""]);
+});
+
+test("decimals of a column", () => {
+  expect(fractionDigits(["1", "0.25", "12.5"])).toBe(2);
+  expect(fractionDigits([])).toBe(0);
 });

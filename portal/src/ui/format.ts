@@ -113,3 +113,10 @@ export function splitDecimal(text: string): [string, string] {
   const at = text.indexOf(".");
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at)];
 }
+
+/** Digits after the point that a column needs so that all its numbers align on it. */
+export function fractionDigits(texts: Iterable<string>): number {
+  let most = 0;
+  for (const text of texts) most = Math.max(most, splitDecimal(text)[1].length - 1);
+  return most;
+}

@@ -1,15 +1,36 @@
-/** One short message at the foot of the page, also said to screen readers. */
+/** One short message at the foot of the page, also said to screen readers; may offer to take back what it tells. */
+
+const SHOWN_MS = 2_400;
+/** Long enough to read, to think, and to reach for the mouse. */
+const OFFERED_MS = 8_000;
+
+interface Action {
+  label: string;
+  run: () => void;
+}
 
 class Toast {
   text = $state("");
+  action = $state.raw<Action | null>(null);
   #timer = 0;
 
-  say(text: string): void {
+  say(text: string, action: Action | null = null): void {
     clearTimeout(this.#timer);
     this.text = text;
-    this.#timer = window.setTimeout(() => {
-      this.text = "";
-    }, 2_200);
+    this.action = action;
+    this.#timer = window.setTimeout(() => this.#clear(), action === null ? SHOWN_MS : OFFERED_MS);
+  }
+
+  act(): void {
+    const { action } = this;
+    this.#clear();
+    action?.run();
+  }
+
+  #clear(): void {
+    clearTimeout(this.#timer);
+    this.text = "";
+    this.action = null;
   }
 }
 

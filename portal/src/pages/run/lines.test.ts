@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import type { LogLine } from "../../api/types";
+import { textSearch } from "../../ui/search";
+import { cells, levelOf, lineAt, lineTops, markSpans, passing } from "./lines";
+
+const LINES: LogLine[] = [
+  [1, "stdout", "step 1 loss 0.5"],
+  [2, "stderr", "\x1b[31mstep 2 failed\x1b[0m"],
+  [3, "log", "all is well", 20, "train"],
+  [4, "log", "disk is full", 40, "train"],
+];
+const any = textSearch("") as NonNullable<ReturnType<typeof textSearch>>;
+const steps = textSearch("step") as typeof any;
+
+test("lines pass by text, stream and level", () => {
+  expect(passing(LINES, { search: steps, stream: "", level: 0 })).toEqual([0, 1]);
+  expect(passing(LINES, { search: any, stream: "stderr", level: 0 })).toEqual([1]);
+  expect(passing(LINES, { search: any, stream: "", level: 30 })).toEqual([3]);
+  expect(passing(LINES, { search: any, stream: "", level: 0 }, 3)).toEqual([3]);
+});
+
+test.each([
+  ["2026-11-24 10:22:28,101 [WARNING] train: slow", 30],
+  ["\x1b[31mERROR\x1b[0m disk is full", 40],
+  ["Traceback (most recent call last):", 40],
+  ["torch.cuda.OutOfMemoryError: no room", 40],
+  ["DEBUG:urllib3: a request", 10],
+  ["information about errors", 0],
+  ["loss 0.5", 0],
+])("the level of a plain line %j", (text, level) => {
+  expect(levelOf([0, "stderr", text])).toBe(level);
+});
+
+test("escape sequences take no room, wide characters two cells", () => {
+  expect(Array.from(lineTops(LINES, null, 10))).toEqual([0, 2, 4, 6, 8]);
+  expect(Array.from(lineTops(LINES, [1, 3], 0))).toEqual([0, 1, 2]);
+  expect(cells("损失 ok")).toBe(7);
+  expect(cells("100%|███|")).toBe(9);
+});
+
+test("the line at a height", () => {
+  const tops = lineTops(LINES, null, 10);
+
+  expect([0, 1, 2, 7, 99].map((row) => lineAt(tops, row))).toEqual([0, 0, 1, 3, 3]);
+  expect(lineAt(new Float64Array(1), 0)).toBe(0);
+});
+
+test("marks go across colours", () => {
+  const plain = { color: null, bold: false, dim: false };
+  const spans = [
+    { ...plain, text: "abc" },
+    { ...plain, text: "def", color: 1 },
+  ];
+
+  expect(markSpans(spans, [[2, 4]]).map((span) => [span.text, span.color, span.isMarked])).toEqual([
+    ["ab", null, false],
+    ["c", null, true],
+    ["d", 1, true],
+    ["ef", 1, false],
+  ]);
+});

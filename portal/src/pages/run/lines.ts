@@ -1,0 +1,118 @@
+/** Log lines as they are drawn: which of them, and how high. Pure. */
+
+import type { LogLine } from "../../api/types";
+import { type Span, stripAnsi } from "../../ui/ansi";
+import type { TextSearch } from "../../ui/search";
+
+export interface LogFilter {
+  search: TextSearch;
+  /** "": every stream. */
+  stream: string;
+  /** Least level of Python logging; 0: every line. */
+  level: number;
+}
+
+export const LEVELS: [number, string][] = [
+  [0, "All levels"],
+  [20, "Info and above"],
+  [30, "Warnings and above"],
+  [40, "Errors and above"],
+];
+/** What a line without a word about it counts as. Not more on stderr: progress bars print there. */
+const PLAIN_LEVEL = 20;
+/** Loggers write the level near the start, in capitals; so do most people. */
+const LEVEL_WORD = /^.{0,60}?\b(?:(DEBUG)|(INFO)|(WARN(?:ING)?)|(ERROR|CRITICAL|FATAL))\b/;
+const PYTHON_ERROR = /^(?:Traceback \(most recent call last\)|[\w.]*(?:Error|Exception)\b(?::|$))/;
+
+/** Level of Python logging that a line was logged with, or says that it has; 0: none. */
+export function levelOf(line: LogLine): number {
+  if (line[3]) return line[3];
+  const text = stripAnsi(line[2]);
+  const word = LEVEL_WORD.exec(text);
+  if (word !== null) return word[1] ? 10 : word[2] ? 20 : word[3] ? 30 : 40;
+  return PYTHON_ERROR.test(text) ? 40 : 0;
+}
+
+/** The tone a line is drawn in. */
+export function toneOf(line: LogLine): "bad" | "warn" | "quiet" | "" {
+  const level = levelOf(line);
+  if (level >= 40) return "bad";
+  if (level >= 30) return "warn";
+  if (level > 0 && level < 20) return "quiet";
+  return "";
+}
+
+/** Numbers (from 0) of the lines that pass, ascending; `from`: look at later lines only. */
+export function passing(lines: LogLine[], filter: LogFilter, from = 0): number[] {
+  const found: number[] = [];
+  for (let at = from; at < lines.length; at++) {
+    const line = lines[at];
+    if (line === undefined) continue;
+    if (filter.stream !== "" && line[1] !== filter.stream) continue;
+    if (filter.level > 0 && (levelOf(line) || PLAIN_LEVEL) < filter.level) continue;
+    if (filter.search.test(stripAnsi(line[2]))) found.push(at);
+  }
+  return found;
+}
+
+/** Cells of a terminal that a text takes: East Asian wide and emoji take two. */
+export function cells(text: string): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what is plain ASCII needs no counting
+  if (/^[\x00-\x7f]*$/.test(text)) return text.length;
+  let count = 0;
+  for (const char of text) count += (char.codePointAt(0) ?? 0) >= 0x1100 && !/[\u2000-\u27bf]/.test(char) ? 2 : 1;
+  return count;
+}
+
+/** Tops of the lines in rows, with the total as last: line i takes tops[i + 1] − tops[i] rows. `columns` 0: no wrapping. */
+export function lineTops(lines: LogLine[], shown: number[] | null, columns: number): Float64Array {
+  const count = shown?.length ?? lines.length;
+  const tops = new Float64Array(count + 1);
+  for (let at = 0; at < count; at++) {
+    const line = lines[shown === null ? at : (shown[at] ?? 0)];
+    const rows = columns <= 0 || line === undefined ? 1 : Math.max(1, Math.ceil(cells(expand(line[2])) / columns));
+    tops[at + 1] = (tops[at] ?? 0) + rows;
+  }
+  return tops;
+}
+
+/** The last line whose top is at or above `row`. */
+export function lineAt(tops: Float64Array, row: number): number {
+  let low = 0;
+  let high = tops.length - 2;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((tops[middle] ?? 0) <= row) low = middle;
+    else high = middle - 1;
+  }
+  return Math.max(0, low);
+}
+
+/** As drawn: without escapes, tabs as blanks. */
+export function expand(text: string): string {
+  return stripAnsi(text).replaceAll("\t", "    ");
+}
+
+export interface MarkedSpan extends Span {
+  isMarked: boolean;
+}
+
+/** Cut spans where marked ranges begin and end. */
+export function markSpans(spans: Span[], ranges: [number, number][]): MarkedSpan[] {
+  const out: MarkedSpan[] = [];
+  let start = 0;
+  for (const span of spans) {
+    const end = start + span.text.length;
+    let from = start;
+    for (const [first, last] of ranges) {
+      if (last <= from || first >= end) continue;
+      const [a, b] = [Math.max(first, from), Math.min(last, end)];
+      if (a > from) out.push({ ...span, text: span.text.slice(from - start, a - start), isMarked: false });
+      out.push({ ...span, text: span.text.slice(a - start, b - start), isMarked: true });
+      from = b;
+    }
+    if (from < end) out.push({ ...span, text: span.text.slice(from - start), isMarked: false });
+    start = end;
+  }
+  return out;
+}
