@@ -44,6 +44,43 @@ def _points(path: Path) -> np.ndarray:
     return np.frombuffer(records, np.dtype([(name, "<f8" if kind == "V8" else kind) for name, kind in POINT_FIELDS]))
 
 
+# What a network mount without mmap says: the file cannot be mapped, anonymous memory can.
+_NO_MMAP = """
+import errno, mmap
+class Mmap(mmap.mmap):
+    def __new__(cls, fd, size):
+        if fd >= 0:
+            raise OSError(errno.ENODEV, "No such device")
+        return super().__new__(cls, fd, size)
+mmap.mmap = Mmap
+"""
+
+
+def test_a_file_system_without_mmap_loses_nothing_to_a_kill_either(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _NO_MMAP + _LOGGER, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_with_path(),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    while int(process.stdout.readline()) < 40_000:  # over the end of the first segment
+        pass
+    process.send_signal(signal.SIGKILL)
+    said = process.stdout.read()
+    warned = process.stderr.read().decode()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+    (journal,) = abandoned(tmp_path)
+    points = _points(journal)
+    assert warned.count("cannot map files") == 1
+    assert len(points) > int(said.split(b"\n")[-2] if said.count(b"\n") else 40_000)
+    assert (points["value"] == np.arange(len(points))).all()
+
+
 @pytest.mark.slow
 def test_no_returned_call_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     rng = random.Random(7)

@@ -210,3 +210,13 @@ def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 def test_an_address_of_another_kind_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="ftp://"):
         open_store("ftp://example.com/runs")
+
+
+def test_a_run_that_no_longer_responds_is_not_counted_as_active(tmp_path: Path) -> None:
+    clock = Clock()
+    with closing(LocalStore(tmp_path, clock_ms=clock)) as store:
+        store.apply(Writer().start().batch())
+        (before,) = store.experiments()
+        clock.now_ms += HEARTBEAT_LOST_MS + 1
+
+        assert (before.active, store.experiments()[0].active) == (1, 0)

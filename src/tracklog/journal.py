@@ -112,6 +112,8 @@ class Writer:
     `log` is the hot path, see `_make_log`.
     """
 
+    _current: tuple[int, Any]  # see `_add_segment`
+
     def __init__(self, root: Path, run_id: str, *, store_uri: str, rank: int | None = None) -> None:
         self.run_id = run_id
         self.writer_id = uuid.uuid4().hex
@@ -156,8 +158,6 @@ class Writer:
         self._packs = {DType.FLOAT: pack_float, DType.INT: pack_int, DType.BOOL: pack_int, DType.NONE: pack_int}
         writer = self
         size = SEGMENT_POINTS
-        # (first slot, buffer) in one tuple: reading it is atomic, whatever other threads do.
-        self._current = (0, self._segments[0].buffer)
 
         def log(name: str, value: Any, step: int | None) -> bool:
             try:
@@ -287,7 +287,8 @@ class Writer:
             self._memory_bytes += size
             segment = _Segment(first, mmap.mmap(-1, size), None)
         self._segments[index] = segment
-        # `log` writes to a mapped buffer directly; one that is copied through a descriptor goes the slow way.
+        # (first slot, buffer) in one tuple: reading it is atomic, whatever other threads do. `log` writes to a mapped buffer
+        # directly; one that is copied through a descriptor goes the slow way.
         if not hasattr(self, "_current") or first >= self._current[0]:
             self._current = (first, None if segment.fd >= 0 else segment.buffer)
         return segment

@@ -665,10 +665,11 @@ class LocalStore:
             rows = connection.execute(
                 text(
                     "SELECT e.name, e.created_ms, count(r.pk) AS runs, COALESCE(max(r.start_ms), 0) AS last_start,"
-                    " COALESCE(sum(CASE WHEN r.end_ms IS NULL AND r.pk IS NOT NULL THEN 1 ELSE 0 END), 0) AS active"
+                    " COALESCE(sum(CASE WHEN r.end_ms IS NULL AND r.heartbeat_ms >= :alive_since THEN 1 ELSE 0 END), 0) AS active"
                     " FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL"
                     " GROUP BY e.pk, e.name, e.created_ms ORDER BY last_start DESC, e.pk DESC"
-                )
+                ),
+                {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS},
             ).all()
         return [
             ExperimentInfo(
