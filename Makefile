@@ -53,5 +53,5 @@ bench: .make/dev  ## print each measured figure beside its floor
 
 lock: .make/dev  ## pin what `make test` installs, for every Python and system, in requirements-dev.lock
 	$(DEV)/python -m pip install --quiet uv
-	$(DEV)/python -m uv pip compile --quiet --universal --upgrade --all-extras --group dev --no-emit-index-url --no-emit-find-links \
+	$(DEV)/python -m uv pip compile --quiet --universal --python-version 3.10 --upgrade --all-extras --group dev --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' --output-file requirements-dev.lock pyproject.toml
