@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tracklog.sdk.values import metric_name
-from tracklog.storage import RunQuery
 
 if TYPE_CHECKING:
     from tracklog.sdk.run import Run
@@ -33,13 +32,24 @@ class Experiment:
 
         return Run.start(self, name=display_name, description=description, tags=tags, **options)
 
-    def get_runs(self, *, include_children: bool = False) -> Iterator[Run]:
-        """Yield the runs, newest first."""
+    def get_runs(
+        self,
+        type: str | None = None,  # noqa: A002  # v1's name
+        tags: Any = None,
+        properties: Any = None,
+        include_children: bool = False,
+    ) -> Iterator[Run]:
+        """Yield the runs, newest first.
+
+        Args:
+            type: only of this type.
+            tags: a name that must be there, or a dict of names and values.
+            properties: the same for properties.
+            include_children: child runs too.
+        """
         from tracklog.sdk.run import Run
 
-        query = RunQuery(experiment=self.name, top_level=not include_children)
-        for info in self.workspace.find_runs(query):
-            yield Run.from_info(self.workspace, info)
+        return Run.list(self, type, tags, properties, None, include_children)
 
     def __repr__(self) -> str:
         return f"Experiment(Name: {self.name},\nWorkspace: {self.workspace.name})"

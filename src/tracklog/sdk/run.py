@@ -7,15 +7,16 @@ wait; what they were given survives the death of the process.
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError, shown
+from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError, NotFoundError, StoreError, shown
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
     DType,
@@ -40,6 +41,7 @@ from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo
 if TYPE_CHECKING:
     from tracklog.sdk.workspace import Workspace
 
+SNAPSHOT_FOLDER = ".snapshot/"  # of a run's files: what `take_snapshot` kept; no file of the script's
 _FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
 
 
@@ -119,6 +121,7 @@ class Run:
         parent_id: str | None = None,
         capture: Any = None,
         resume: bool = False,
+        type: str = "",  # noqa: A002  # v1's name
     ) -> Run:
         """Start to record a run; see `tracklog.start_run` for the arguments."""
         workspace = experiment.workspace
@@ -152,6 +155,7 @@ class Run:
                 start_ms=start_ms,
                 parent_id=parent_id,
                 description=description,
+                type=type,
                 user=_user(),
             )
         started = RunStarted(
@@ -190,6 +194,7 @@ class Run:
         self._status = info.status
         self._recorder: Recorder | None = None
         self._is_live = False  # this object started or resumed the run and is to end it
+        self._added_properties: dict[str, str] = {}
         self._params = _Labels(info.params, self._set_params)
         self._tags = _Labels(info.tags, self._set_tags)
 
@@ -217,9 +222,18 @@ class Run:
         return self._info.id
 
     @property
+    def _run_id(self) -> str:  # scripts look at it to tell offline runs
+        return self.id
+
+    @property
     def experiment(self) -> Experiment:
         """The experiment the run belongs to."""
         return self._experiment
+
+    @property
+    def type(self) -> str | None:
+        """What kind of run it is, such as "azureml.scriptrun"; None for interactive ones."""
+        return self._info.type or None
 
     @property
     def name(self) -> str:
@@ -271,6 +285,11 @@ class Run:
         self._status = self._fresh().status
         return self._status.value
 
+    def get_detailed_status(self) -> dict[str, Any]:
+        """Return {"status": word now, "details": why a failed run failed, else None}."""
+        info = self._fresh()
+        return {"status": info.status.value, "details": info.error.message if info.error else None}
+
     @property
     def info(self) -> RunInfo:
         """Everything the store knows of the run, but its points."""
@@ -286,21 +305,62 @@ class Run:
         """Labels of the run: assign, `del`, `update`. Values become text."""
         return self._tags
 
+    def get_tags(self) -> dict[str, str]:
+        """Return the labels as the store has them now."""
+        return dict(self._fresh().tags)
+
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Add or change labels."""
-        self._set_tags(tags)
+        """Add or change labels; values become text, None an empty one."""
+        self._set_tags({key: value or "" for key, value in _checked_tags(tags).items()})
 
     def tag(self, key: str, value: Any = None) -> None:
-        """Add or change one label."""
+        """Add or change one label; without a value the text is empty."""
         self._set_tags({key: "" if value is None else value})
 
     def remove_tags(self, tags: Iterable[str]) -> None:
         """Remove labels."""
         self._set_tags(dict.fromkeys(tags))
 
+    @property
+    def properties(self) -> dict[str, str]:
+        """Facts that never change: a copy. `add_properties` adds."""
+        return dict(self._fresh().properties)
+
+    def get_properties(self) -> dict[str, str]:
+        """Return the properties as the store has them now."""
+        return self.properties
+
     def add_properties(self, properties: Mapping[str, Any]) -> None:
-        """Add facts that never change."""
-        self._recording().add(PropertiesSet({str(key): str(value) for key, value in properties.items()}))
+        """Add facts that never change; values become text.
+
+        Raises:
+            ConflictError: a property has another value already; none is added then.
+        """
+        if not isinstance(properties, Mapping):
+            raise InvalidTypeError(
+                f"Cannot use {shown(properties)} as properties. Expected a dict of names and values.",
+                parameter="properties",
+                given=properties,
+            )
+        added = {convert.metric_name(key, what="property"): str(value) for key, value in properties.items()}
+        if not added:
+            return
+        recorder = self._recording()
+        known = {**self._known_properties(), **self._added_properties}
+        for key, value in added.items():
+            if known.get(key, value) != value:
+                raise ConflictError(
+                    f"Property `{key}` of run {self.id} is {shown(known[key])} and cannot become {shown(value)}: properties "
+                    "never change. Use a tag for what changes, or another name."
+                )
+        recorder.add(PropertiesSet(added))
+        self._added_properties.update(added)
+
+    def _known_properties(self) -> dict[str, str]:
+        try:
+            return dict(self._fresh().properties)
+        except (NotFoundError, StoreError):  # a store that is away: the training goes on, and the first value stays
+            return {}
 
     def _set_params(self, params: Mapping[str, Any]) -> None:
         checked = convert.param_values(params)
@@ -380,6 +440,37 @@ class Run:
         recorder.add_file(target, data)
         recorder.log_artifact_metric(name, MetricKind.IMAGE, target, at, description)
 
+    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
+        """Record a confusion matrix: a dict (or its JSON) with `class_labels` and `matrix`, rows = true classes, as it is
+        or below `data` as Azure ML v1 has it. Arrays are fine.
+        """
+        self._log_json(name, MetricKind.CONFUSION_MATRIX, value, description)
+
+    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
+        """Record an accuracy table, the counts behind ROC and precision-recall curves: a dict or its JSON."""
+        self._log_json(name, MetricKind.ACCURACY_TABLE, value, description)
+
+    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
+        """Record a histogram of residuals: a dict (or its JSON) with `bin_edges` and `bin_counts`."""
+        self._log_json(name, MetricKind.RESIDUALS, value, description)
+
+    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
+        """Record predictions against true values: a dict (or its JSON) with `bin_averages`, `bin_errors`, `bin_counts`,
+        `bin_edges`.
+        """
+        self._log_json(name, MetricKind.PREDICTIONS, value, description)
+
+    def _log_json(self, name: str, kind: MetricKind, value: Any, description: str) -> None:
+        name = convert.metric_name(name)
+        data = convert.json_document(value, name=name)
+        recorder = self._recording()
+        at = recorder.next_step(name)
+        # v1 names the file like the metric; the first keeps that name, later ones must not replace it.
+        base = _file_name(name)
+        target = validate_artifact_path(base if at == 0 else f"{base}.{at}")
+        recorder.add_file(target, data)
+        recorder.log_artifact_metric(name, kind, target, at, description)
+
     def log_text(self, name: str, text: str, step: Any = None) -> None:
         """Record text under a metric name, such as a generated sample; shown by step."""
         if not isinstance(text, str):
@@ -411,6 +502,24 @@ class Run:
             recorder.add_file(name, source)
         return None
 
+    def upload_files(
+        self,
+        names: Sequence[str],
+        paths: Sequence[str | os.PathLike[str]],
+        return_artifacts: bool = False,
+        timeout_seconds: float | None = None,
+        datastore_name: str | None = None,
+    ) -> None:
+        """Keep several files with the run, each of `paths` under the name at the same place of `names`."""
+        if isinstance(names, str) or isinstance(paths, str) or len(names) != len(paths):
+            raise InvalidTypeError(
+                f"upload_files was given {shown(names)} and {shown(paths)}. Expected two lists of equal length.",
+                parameter="paths",
+                given=paths,
+            )
+        for name, path in zip(names, paths, strict=True):
+            self.upload_file(name, path)
+
     def upload_folder(self, name: str, path: str | os.PathLike[str], **kwargs: Any) -> None:
         """Keep all files below a folder, as `name/…`. Links that lead out of it are left out."""
         root = Path(path)
@@ -427,7 +536,8 @@ class Run:
     def get_file_names(self) -> list[str]:
         """Return the paths of the run's files."""
         self._flush_before_read()
-        return [artifact.path for artifact in self._experiment.workspace.store.artifacts(self.id)]
+        found = self._experiment.workspace.store.artifacts(self.id)
+        return [artifact.path for artifact in found if not artifact.path.startswith(SNAPSHOT_FOLDER)]
 
     def download_file(self, name: str, output_file_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> Path:
         """Write a file of the run to disk: to `output_file_path` (a file or folder), by default its base name here."""
@@ -449,15 +559,67 @@ class Run:
             partial.unlink(missing_ok=True)
         return target
 
+    def download_files(
+        self,
+        prefix: str | None = None,
+        output_directory: str | os.PathLike[str] | None = None,
+        output_paths: Sequence[str | os.PathLike[str]] | None = None,
+        batch_size: int = 100,
+        append_prefix: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Write the run's files below a folder `prefix` (all by default) to disk.
+
+        Args:
+            prefix: a folder of the run.
+            output_directory: where to; by default here.
+            output_paths: instead, a path for each file, in the order of `get_file_names`.
+            append_prefix: False leaves the prefix out of the written paths.
+        """
+        below = "" if prefix is None else validate_artifact_path(prefix.rstrip("/"))
+        names = [name for name in self.get_file_names() if not below or name == below or name.startswith(below + "/")]
+        if output_paths is not None:
+            if isinstance(output_paths, (str, os.PathLike)):
+                output_paths = [output_paths]
+            if len(output_paths) != len(names):
+                raise InvalidValueError(
+                    f"download_files was given {len(output_paths)} output_paths for {len(names)} files: "
+                    f"{shown(names)}. Expected one for each.",
+                    parameter="output_paths",
+                    given=output_paths,
+                )
+            targets = [Path(path) for path in output_paths]
+        else:
+            root = Path(output_directory or ".")
+            cut = len(below) + 1 if below and not append_prefix else 0
+            targets = [root / (name[cut:] or name.rsplit("/", 1)[-1]) for name in names]
+        for name, target in zip(names, targets, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.download_file(name, target)
+
     # --------------------------------------------------------------------- reading
 
-    def get_metrics(self, name: str | None = None) -> dict[str, Any]:
+    def get_metrics(
+        self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False
+    ) -> dict[str, Any]:
         """Return metrics in Azure ML v1's shapes.
 
         A metric logged once is the bare value, logged more often a list in order of step; a table is a dict of columns, each
-        a bare value or list, with None where a row lacks the column; an image is its path (the first logged). An unknown
-        name gives {}.
+        a bare value or list, with None where a row lacks the column; an image or JSON chart is the address
+        `aml://artifactId/ExperimentRun/dcid.<run id>/<path>` of the first logged. An unknown name gives {}.
+
+        Args:
+            name: only this metric.
+            recursive: of this run and all below it, as {run id: metrics}; runs without metrics are left out.
+            run_type: with `recursive`, only of runs of this type.
+            populate: charts as `MetricFile` with their content instead of an address.
         """
+        if recursive:
+            everyone = [self, *self.get_children(recursive=True)]
+            by_run = {
+                run.id: run.get_metrics(name, populate=populate) for run in everyone if run_type is None or run.type == run_type
+            }
+            return {run_id: metrics for run_id, metrics in by_run.items() if metrics}
         info = self._fresh()
         store = self._experiment.workspace.store
         by_name: dict[str, MetricSummary] = {}
@@ -476,7 +638,10 @@ class Run:
             else:
                 points = store.columns(self.id, metric).values.tolist()
                 is_file = summary.dtype is DType.TEXT and summary.kind not in (MetricKind.SCALAR, MetricKind.LIST)
-                found[metric] = points[0] if len(points) == 1 or is_file else points
+                if is_file:
+                    found[metric] = MetricFile(self, points[0]) if populate else _artifact_address(self.id, points[0])
+                else:
+                    found[metric] = points[0] if len(points) == 1 else points
         return found
 
     def series(self, name: str, column: str = "") -> MetricColumns:
@@ -503,7 +668,7 @@ class Run:
         """The run this one belongs to, None at the top."""
         return None if self._info.parent_id is None else self._experiment.workspace.get_run(self._info.parent_id)
 
-    def child_run(self, name: str | None = None, run_id: str | None = None, **options: Any) -> Run:
+    def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
         """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
         return Run.start(
             self._experiment,
@@ -514,11 +679,94 @@ class Run:
             **options,
         )
 
-    def get_children(self) -> Iterator[Run]:
-        """Yield the runs directly below this one, newest first."""
+    def create_children(
+        self, count: int | None = None, tag_key: str | None = None, tag_values: Sequence[Any] | None = None
+    ) -> list[Run]:
+        """Start several runs below this one: `count` of them, numbered by the tag `azureml.batch_child_number`, or one for
+        each of `tag_values`, which it gets as the tag `tag_key`.
+        """
+        numbered = count is not None and tag_key is None and tag_values is None
+        if not numbered and (count is not None or tag_key is None or tag_values is None):
+            raise InvalidValueError(
+                f"create_children was given count={count!r}, tag_key={tag_key!r}, tag_values={shown(tag_values)}. "
+                "Expected either `count` alone, or `tag_key` and `tag_values`.",
+                parameter="count",
+                given=count,
+            )
+        if numbered:
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise InvalidValueError(
+                    f"Cannot create {shown(count)} child runs. Expected a whole number from 1.", parameter="count", given=count
+                )
+            tags = [{"azureml.batch_child_number": str(number)} for number in range(count)]
+        else:
+            tags = [{str(tag_key): str(value)} for value in tag_values or ()]
+        return [self.child_run(tags=one) for one in tags]
+
+    def get_children(
+        self,
+        recursive: bool = False,
+        tags: Any = None,
+        properties: Any = None,
+        type: str | None = None,  # noqa: A002  # v1's name
+        status: str | None = None,
+        _rehydrate_runs: bool = True,
+    ) -> Iterator[Run]:
+        """Yield the runs below this one, newest first: direct ones, or all with `recursive`.
+
+        Args:
+            tags: a name that must be there, or a dict of names and values.
+            properties: the same for properties.
+            type: only of this type.
+            status: only in this status.
+        """
         self._flush_before_read()
+        wanted = _filter(tags, properties, type, status)
         for info in self._experiment.workspace.find_runs(RunQuery(parent_id=self.id)):
-            yield Run.from_info(self._experiment.workspace, info)
+            child = _run_of(self._experiment.workspace, info)
+            if wanted(info):
+                yield child
+            if recursive and info.children:
+                yield from child.get_children(True, tags, properties, type, status)
+
+    # --------------------------------------------------------------------- finding
+
+    @staticmethod
+    def get(workspace: Workspace, run_id: str) -> Run:
+        """Return a run of a workspace by its id.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        return workspace.get_run(run_id)
+
+    @staticmethod
+    def list(
+        experiment: Experiment,
+        type: str | None = None,  # noqa: A002  # v1's name
+        tags: Any = None,
+        properties: Any = None,
+        status: str | None = None,
+        include_children: bool = False,
+        _rehydrate_runs: bool = True,
+    ) -> Iterator[Run]:
+        """Yield runs of an experiment, newest first; filters as in `get_children`."""
+        wanted = _filter(tags, properties, type, status)
+        query = RunQuery(experiment=experiment.name, top_level=not include_children)
+        for info in experiment.workspace.find_runs(query):
+            if wanted(info):
+                yield _run_of(experiment.workspace, info)
+
+    @staticmethod
+    def add_type_provider(runtype: str, run_factory: Callable[[Experiment, RunInfo], Run]) -> None:
+        """Have runs of a type made by `run_factory(experiment, info)` when they are read.
+
+        Raises:
+            ValueError: the type has a provider already.
+        """
+        if runtype in _type_providers:
+            raise ValueError(f"Runs of type {runtype!r} have a provider already: {_type_providers[runtype]!r}.")
+        _type_providers[runtype] = run_factory
 
     # ------------------------------------------------------------------ life cycle
 
@@ -556,11 +804,11 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
+    def __exit__(self, exit_type: object, value: BaseException | None, traceback: TracebackType | None) -> None:
+        if value is None:
             status, reason = RunStatus.COMPLETED, None
         else:
-            status, reason = status_of(error)
+            status, reason = status_of(value)
         if self._status.is_final() and not self._is_live:
             return  # the block ended the run itself
         self._end(status, reason)
@@ -583,6 +831,65 @@ class Run:
         return (
             f"Run(Experiment: {self._experiment.name},\nId: {self.id},\nType: {self._info.type or None},\nStatus: {self.status})"
         )
+
+
+class MetricFile:
+    """A chart's file, as `get_metrics(populate=True)` gives it."""
+
+    def __init__(self, run: Run, path: str) -> None:
+        self.path = path
+        self.content: bytes = b"".join(run.experiment.workspace.store.read_artifact(run.id, path))
+
+    def convert(self) -> Any:
+        """Return the parsed content of a JSON chart."""
+        return json.loads(self.content)
+
+
+_type_providers: dict[str, Callable[[Experiment, RunInfo], Run]] = {}
+
+
+def _run_of(workspace: Workspace, info: RunInfo) -> Run:
+    """Return a run read from a store, as an object of its type's class."""
+    provider = _type_providers.get(info.type)
+    return Run.from_info(workspace, info) if provider is None else provider(Experiment(workspace, info.experiment), info)
+
+
+def _filter(tags: Any, properties: Any, type_: str | None, status: str | None) -> Callable[[RunInfo], bool]:
+    """Return whether a run passes v1's filters."""
+    for what, given in (("tags", tags), ("properties", properties)):
+        if given is not None and not isinstance(given, (str, Mapping)):
+            raise InvalidTypeError(
+                f"Cannot filter by {what}={shown(given)}. Expected a name, or a dict of names and values.",
+                parameter=what,
+                given=given,
+            )
+    if status is not None and status not in {one.value for one in RunStatus}:
+        raise InvalidValueError(
+            f"Unknown status {shown(status)}. Known: {', '.join(one.value for one in RunStatus)}.",
+            parameter="status",
+            given=status,
+        )
+
+    def has(labels: Mapping[str, str], wanted: Any) -> bool:
+        if wanted is None:
+            return True
+        if isinstance(wanted, str):
+            return wanted in labels
+        return all(key in labels and labels[key] == ("" if value is None else str(value)) for key, value in wanted.items())
+
+    def passes(info: RunInfo) -> bool:
+        return (
+            (type_ is None or info.type == type_)
+            and (status is None or info.status.value == status)
+            and has(info.tags, tags)
+            and has(info.properties, properties)
+        )
+
+    return passes
+
+
+def _artifact_address(run_id: str, path: str) -> str:
+    return f"aml://artifactId/ExperimentRun/dcid.{run_id}/{path}"
 
 
 def _uri_option(uri: str) -> str:

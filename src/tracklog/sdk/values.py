@@ -505,6 +505,30 @@ def _object_text(value: Any) -> str:
 # ---- images
 
 
+def json_document(value: object, *, name: str) -> bytes:
+    """Return a chart's data as JSON: a dict with arrays, NumPy's numbers and non-finite numbers, or JSON text.
+
+    Raises:
+        InvalidTypeError: neither a dict nor text.
+        InvalidValueError: text that is no JSON.
+    """
+    if isinstance(value, (str, bytes)):
+        try:
+            json.loads(value)
+        except ValueError as error:
+            raise InvalidValueError(
+                f"The value of `{name}` is text that is no JSON: {error}. Expected a dict or its JSON.",
+                parameter="value",
+                given=value,
+            ) from error
+        return value.encode() if isinstance(value, str) else value
+    if not isinstance(value, Mapping):
+        raise InvalidTypeError(
+            f"The value of `{name}` is {shown(value)}. Expected a dict or its JSON.", parameter="value", given=value
+        )
+    return json.dumps(dict(value), default=_json_part, ensure_ascii=False).encode()
+
+
 def image_png(image: object, *, name: str) -> tuple[bytes, str]:
     """Return the bytes of an image file and its extension, with the dot.
 

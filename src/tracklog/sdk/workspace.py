@@ -66,9 +66,9 @@ class Workspace:
         Raises:
             NotFoundError: there is no such run here.
         """
-        from tracklog.sdk.run import Run
+        from tracklog.sdk.run import _run_of
 
-        return Run.from_info(self, self.store.get_run(run_id))
+        return _run_of(self, self.store.get_run(run_id))
 
     def find_runs(self, query: RunQuery) -> Iterator[RunInfo]:
         """Yield all runs that a query finds, page by page."""
