@@ -1,28 +1,36 @@
 """Every error a caller may want to catch.
 
-TracklogError
-├── InvalidValueError (ValueError)         a given value cannot be used; `.parameter`, `.given`
-│   ├── InvalidTypeError (TypeError)       … because of its type
-│   ├── InvalidPathError                   an artifact path that is unsafe or not a path
-│   └── InvalidRequestError                an HTTP body or query that does not decode
-├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`
-├── ConflictError                          what is asked contradicts what is stored
-│   └── WriterGapError                     a batch starts after the last one stored; `.expected`
-├── StoreError (OSError)                   the store itself fails
-│   ├── StoreUnavailableError              … for now: locked, down, unreachable; trying again is sensible
-│   ├── StoreFormatError                   … its files are newer than this program, or damaged
-│   └── StorageFullError                   … no space left
-├── JournalError (OSError)                 a journal cannot be read
-├── MissingExtraError (ImportError)        an optional package is needed; the message has the pip line
-└── ServerError (OSError)                  the server cannot start, or answered what nobody expected
+AzureMLException                               root of Azure ML v1's errors; `.message`, `.inner_exception`
+├── UserErrorException                         what v1 raises for a wrong argument
+└── TracklogError                              root of ours
+    ├── InvalidValueError (ValueError)         a given value cannot be used; `.parameter`, `.given`; a UserErrorException, too
+    │   ├── InvalidTypeError (TypeError)       … because of its type
+    │   ├── InvalidPathError                   an artifact path that is unsafe or not a path
+    │   └── InvalidRequestError                an HTTP body or query that does not decode
+    │       ├── PayloadTooLargeError           … larger than its route takes
+    │       └── UnsupportedMediaTypeError      … of a content type its route does not take
+    ├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`
+    ├── ConflictError                          what is asked contradicts what is stored
+    │   └── WriterGapError                     a batch starts after the last one stored; `.expected`
+    ├── StoreError (OSError)                   the store itself fails
+    │   ├── StoreUnavailableError              … for now: locked, down, unreachable; trying again is sensible
+    │   ├── StoreFormatError                   … its files are newer than this program, or damaged
+    │   └── StorageFullError                   … no space left
+    ├── JournalError (OSError)                 a journal cannot be read
+    ├── MissingExtraError (ImportError)        an optional package is needed; the message has the pip line
+    └── ServerError (OSError)                  the server cannot start, or answered what nobody expected
 
 A message says what failed with the value, what was expected, and what to do.
 Each class also inherits the builtin one would try first.
+
+The two roots with v1's names stand here, below everything that raises, so that `except AzureMLException` and
+`except UserErrorException` of a script catch our errors as well. The rest of v1's errors is in `tracklog.sdk.exceptions`.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import reprlib
 from collections.abc import Iterable
 from typing import Any
@@ -30,7 +38,65 @@ from typing import Any
 _SHOWN_VALUE_CHARS = 120  # enough to recognise a value, too little to flood a terminal
 
 
-class TracklogError(Exception):
+class AzureMLException(Exception):
+    """Base of every error, under the name scripts for Azure ML v1 catch.
+
+    `str()` of a class with a v1 name is v1's text of several lines; `message` is the sentence alone.
+    """
+
+    _v1_code: str | None = None  # what v1 writes as `error.code` into its text
+
+    def __init__(
+        self,
+        exception_message: str,
+        inner_exception: BaseException | None = None,
+        target: str | None = None,
+        details: list[Any] | None = None,
+        message_format: str | None = None,
+        message_parameters: dict[str, Any] | None = None,
+        reference_code: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # v1's subclasses in libraries hand on what they do not know; nothing reads it.
+        super().__init__(exception_message)
+        self.message = exception_message
+        self.inner_exception = inner_exception
+        self._response_fields = {
+            "target": target,
+            "details": details,
+            "message_format": message_format,
+            "message_parameters": message_parameters,
+            "reference_code": reference_code,
+        }
+
+    def __str__(self) -> str:
+        fields = {"code": self._v1_code, "message": self.message, **self._response_fields}
+        response = {"error": {name: value for name, value in fields.items() if value is not None}}
+        text = json.dumps(response, indent=4, default=str)
+        return (
+            f"{type(self).__name__}:\n\tMessage: {self.message}\n\tInnerException {self.inner_exception}"
+            f"\n\tErrorResponse \n{text}"
+        )
+
+    # Constructors differ, and an error has to cross from a worker process to its parent all the same.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[AzureMLException], arguments: tuple[Any, ...], state: dict[str, Any]) -> AzureMLException:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
+
+
+class UserErrorException(AzureMLException):
+    """The caller did something wrong: v1's name for it."""
+
+    _v1_code = "UserError"
+
+
+class TracklogError(AzureMLException):
     """Base of every error tracklog raises on purpose. `code` is the stable word HTTP clients see."""
 
     code = "ERROR"
@@ -38,10 +104,12 @@ class TracklogError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
-class InvalidValueError(TracklogError, ValueError):
+class InvalidValueError(TracklogError, UserErrorException, ValueError):
     """A given value cannot be used."""
 
     code = "INVALID_VALUE"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +14,9 @@ import numpy as np
 import pytest
 
 from tracklog import Experiment, Run, Workspace
-from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError
+from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError, NotFoundError
+from tracklog.records import LogLine, LogLines
+from tracklog.sdk.exceptions import ActivityFailedException, RunEnvironmentException
 
 CHARTS = {
     "log_confusion_matrix": {"class_labels": ["a", "b"], "matrix": np.array([[3, 1], [0, 4]])},
@@ -29,7 +35,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
 
 @pytest.fixture
 def run(experiment: Experiment) -> Iterator[Run]:
-    with Run.start(experiment, capture=False) as started:
+    with Run.begin(experiment, capture=False) as started:
         yield started
 
 
@@ -99,7 +105,7 @@ def test_children_are_found_by_what_they_have(run: Run) -> None:
 
 
 def test_runs_are_listed_by_filters(experiment: Experiment) -> None:
-    first, second = (Run.start(experiment, capture=False, tags={"n": n}) for n in (1, 2))
+    first, second = (Run.begin(experiment, capture=False, tags={"n": n}) for n in (1, 2))
     child = first.child_run()
     for run in (child, first, second):
         run.complete()
@@ -142,8 +148,171 @@ def test_a_provider_makes_runs_of_its_type(experiment: Experiment) -> None:
     Run.add_type_provider("test.special", lambda found, info: Special(found, info.id))
     with pytest.raises(ValueError, match="provider already"):
         Run.add_type_provider("test.special", lambda found, info: Special(found, info.id))
-    run = Run.start(experiment, capture=False, type="test.special")
+    run = Run.begin(experiment, capture=False, type="test.special")
     run.complete()
 
     assert type(Run.get(experiment.workspace, run.id)) is Special
     assert [type(found) for found in experiment.get_runs(type="test.special")] == [Special]
+
+
+def test_start_logging_keeps_outputs_and_the_source(experiment: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print(1)")
+    (tmp_path / "secret.env").write_text("token")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "big.csv").write_text("1,2")
+    (tmp_path / ".gitignore").write_text("train.py")  # .amlignore wins entirely
+    (tmp_path / ".amlignore").write_text("*.env\ndata/\nworkspace/\n")
+    run = experiment.start_logging(capture=False)
+    Path("outputs", "deep").mkdir()  # the folder was made
+    Path("outputs", "deep", "model.pkl").write_bytes(b"weights")
+    run.complete()
+
+    again = Run(experiment, run.id)
+    archive = again.restore_snapshot(path="restored")
+
+    assert again.get_file_names() == ["outputs/deep/model.pkl"]
+    assert Path(archive).name == f"{again.get_snapshot_id()}.zip"
+    assert Path(archive).is_absolute()
+    with zipfile.ZipFile(archive) as opened:
+        assert sorted(opened.namelist()) == [".amlignore", ".gitignore", "train.py"]
+    with pytest.raises(ConflictError, match="has a snapshot already"):
+        again.take_snapshot(tmp_path)
+
+
+def test_a_source_that_is_too_large_is_left_out_with_a_word(
+    experiment: Experiment, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKLOG_QUIET", "0")
+    experiment = Experiment(Workspace(experiment.workspace.uri), "history")
+    for i in range(2001):
+        (tmp_path / f"{i}.txt").touch()
+    with experiment.start_logging(capture=False, outputs=False) as run:
+        pass
+
+    assert run.get_snapshot_id() is None
+    assert "more than 2,000 files" in capfd.readouterr().err
+    assert not Path("outputs").exists()
+    with pytest.raises(NotFoundError, match="no snapshot"):
+        run.restore_snapshot()
+
+
+def test_the_details_of_a_run(experiment: Experiment) -> None:
+    run = Run.begin(experiment, capture=False)
+    run.add_properties({"author": "me"})
+    Path("t.txt").write_text("said\n")
+    run.upload_file("logs/t.txt", "t.txt")
+    running = run.get_details()
+    run.fail("diverged", "Diverged")
+
+    details = run.get_details_with_logs()
+
+    assert "endTimeUtc" not in running
+    assert (running["runId"], running["status"], running["properties"]) == (run.id, "Running", {"author": "me"})
+    assert details["status"] == "Failed"
+    assert details["error"]["error"]["message"] == "diverged"
+    assert details["endTimeUtc"].endswith("Z")
+    assert details["logFiles"] == {"logs/t.txt": "said\n"}
+    assert [Path(path).read_text() for path in run.get_all_logs("kept")] == ["said\n"]
+    assert run.get_detailed_status() == {"status": "Failed", "details": "diverged"}
+
+
+def test_waiting_prints_the_log_and_tells_of_failure(experiment: Experiment, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run.begin(experiment, capture=False)
+    with pytest.raises(InvalidValueError, match="complete"):
+        run.wait_for_completion()
+    run._recording().add(LogLines([LogLine(1, "stdout", "epoch 1"), LogLine(2, "stdout", "epoch 2")]))
+    run.fail("diverged")
+
+    details = run.wait_for_completion(show_output=True, raise_on_error=False)
+
+    at = run.get_portal_url() or experiment.workspace.uri
+    assert capsys.readouterr().out.partition("Error:")[0] == (
+        f"RunId: {run.id}\nWeb View: {at}\n\nStreaming user_logs/std_log.txt\n{'=' * 31}\n\nepoch 1\nepoch 2\n\n"
+        f"Execution Summary\n=================\nRunId: {run.id}\nWeb View: {at}\n\n"
+    )
+    assert details["status"] == "Failed"
+    with pytest.raises(ActivityFailedException, match="diverged") as failed:
+        Run(experiment, run.id).wait_for_completion()
+    assert "diverged" in failed.value.message
+
+
+def _python(code: str, folder: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "TRACKLOG_URI": str(folder / "workspace"), "TRACKLOG_CAPTURE": "none", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_bare_script_is_recorded_as_an_offline_run(tmp_path: Path) -> None:
+    run_id = _python(
+        "import os; from tracklog.sdk.run import Run, _OfflineRun\n"
+        "run = Run.get_context()\n"
+        "assert run is Run.get_context() and type(run) == _OfflineRun and run._run_id.startswith('OfflineRun_')\n"
+        "os.makedirs('outputs', exist_ok=True); open('outputs/model', 'w').write('m')\n"
+        "run.log('mse', 0.5); run.log('mse', 0.25)\n"
+        "with run.child_run('fold') as child: child.log('k', 1)\n"
+        "assert child.id == run.id + '.fold'\n"
+        "assert run.experiment.workspace.get_run(run.id).get_metrics() == {'mse': [0.5, 0.25]}\n"
+        "run.complete(); run.tag('after', 'complete'); print(run.id)",
+        tmp_path,
+    )
+
+    run = Workspace(tmp_path / "workspace").get_run(run_id)
+
+    assert (run.status, run.tags, run.get_file_names()) == ("Completed", {"after": "complete"}, ["outputs/model"])
+    assert run.get_metrics() == {"mse": [0.5, 0.25]}
+
+
+def test_a_submitted_script_joins_its_run_and_does_not_end_it(experiment: Experiment, tmp_path: Path) -> None:
+    submitted = Run.begin(experiment, capture=False, run_id="history_1_abc", type="azureml.scriptrun")
+    submitted.flush()
+    names = ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")
+    environment = {
+        "AZUREML_RUN_ID": submitted.id,
+        "AZUREML_ARM_PROJECT_NAME": experiment.name,
+        "AZUREML_SERVICE_ENDPOINT": "local",
+        "AZUREML_RUN_TOKEN": "none",
+        "AZUREML_RUN_TOKEN_EXPIRY": "0",
+        **{f"AZUREML_ARM_{name}": "local" for name in names},
+    }
+    kind = _python(
+        "from tracklog.sdk.run import Run\n"
+        "with Run.get_context(allow_offline=False) as run:\n    run.log('a', 1)\n"
+        "run.complete(); run.log('after', 2); print(type(run).__name__)",
+        tmp_path,
+        **environment,
+    )
+
+    assert kind == "_SubmittedRun"
+    assert submitted.get_status() == "Running"
+    submitted.complete()
+    assert submitted.get_metrics() == {"a": 1, "after": 2}
+
+
+def test_a_script_that_must_be_submitted_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZUREML_RUN_ID", raising=False)
+    with pytest.raises(RunEnvironmentException, match="AZUREML_RUN_ID"):
+        Run.get_context(allow_offline=False)
+
+
+def test_adding_to_a_run_that_was_read_does_not_end_it(experiment: Experiment, tmp_path: Path) -> None:
+    running = Run.begin(experiment, capture=False)
+    running.flush()
+    _python(f"import tracklog; tracklog.get_run({running.id!r}).tag('seen', 'yes')", tmp_path)
+
+    assert running.get_status() == "Running"
+    assert running.get_tags() == {"seen": "yes"}
+    running.complete()
+
+
+def test_a_run_shows_itself(run: Run) -> None:
+    assert str(run) == f"Run(Experiment: history,\nId: {run.id},\nType: None,\nStatus: Running)"
+    run.name = "<b>x</b>"
+    assert "<table" in run._repr_html_()
+    assert run.id in run._repr_html_()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklog.sdk.values import metric_name
@@ -19,18 +22,57 @@ class Experiment:
         self.workspace = workspace
         self.name = metric_name(name, what="experiment")
 
-    def start_logging(
+    def start_logging(self, *args: Any, **kwargs: Any) -> Run:
+        """Start an interactive run; end it with `complete()` or use it in a `with` block.
+
+        Args:
+            name: what people call the run.
+            run_id: an id of your own.
+            outputs: True or None: `./outputs` is made now and kept with the run at its end; a folder, or a list of them,
+                instead; False: nothing is.
+            snapshot_directory: folder kept as the run's source, "." by default; None: none. One that is too large is left
+                out, with a line that says so.
+            display_name: the same as `name`.
+            description: free text.
+            tags: labels.
+        """
+        return self._start_logging(*args, **kwargs)
+
+    def _start_logging(
         self,
+        name: str | None = None,
+        run_id: str | None = None,
+        outputs: bool | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+        snapshot_directory: str | os.PathLike[str] | None = ".",
         *,
         display_name: str | None = None,
-        description: str = "",
-        tags: dict[str, Any] | None = None,
+        description: str | None = "",
+        tags: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Run:
-        """Start an interactive run; end it with `complete()` or use it in a `with` block."""
+        from tracklog.sdk import snapshot
         from tracklog.sdk.run import Run
 
-        return Run.start(self, name=display_name, description=description, tags=tags, **options)
+        folders: list[Path] = []
+        if outputs is None or outputs is True:
+            folders = [Path("outputs")]
+        elif outputs is not False:
+            folders = [Path(one) for one in ([outputs] if isinstance(outputs, (str, os.PathLike)) else outputs)]
+        run = Run.begin(self, name=display_name or name, run_id=run_id, description=description or "", tags=tags, **options)
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            run.collect(folder.name, folder.absolute())
+        if snapshot_directory is not None:
+            reason = snapshot.too_large(Path(snapshot_directory))
+            if reason is None:
+                run.take_snapshot(snapshot_directory)
+            elif not self.workspace.settings.quiet:
+                print(  # noqa: T201
+                    f"tracklog: no snapshot of the source is kept: {reason}. Name what does not belong to it in .amlignore, "
+                    "or pass snapshot_directory=None.",
+                    file=sys.stderr,
+                )
+        return run
 
     def get_runs(
         self,

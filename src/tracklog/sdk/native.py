@@ -65,7 +65,7 @@ def start_run(
         )
     group = Experiment(workspace, experiment if experiment is not None else _default_experiment())
     parent_id = parent.id if isinstance(parent, Run) else parent
-    return Run.start(
+    return Run.begin(
         group,
         name=name,
         run_id=run_id,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 15.0  # how long the end of a run waits for the store; what is left then arrives later
+FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
 _CONSOLE_FLUSH_S = 0.25
 
 _DTYPES: dict[type, DType] = {
@@ -96,6 +97,8 @@ class Recorder:
         self._capturing = threading.Event()
         self._captured: threading.Thread | None = None
         self.is_closed = False
+        self.ends_run = True  # False: this process only adds to the run; another decides how it ends
+        self.before_end: list[Callable[[], None]] = []  # what is collected when the run ends, however it does
         self.log: LogFunction = self._make_log()
 
     @property
@@ -324,7 +327,13 @@ class Recorder:
     def close(self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Stop capturing, write the final status, and send what is left. True when the store has everything."""
         if self.is_closed:
-            return True
+            return self._close_writer(timeout_s)  # of what was logged after the end
+        if self.is_owner:
+            for collect in self.before_end:
+                try:
+                    collect()
+                except (OSError, TracklogError) as failure:  # the training is done; its record is not worth its failure
+                    print(f"tracklog: {failure}", file=sys.stderr)  # noqa: T201
         if self._monitor is not None:
             self._monitor.stop()
         if self._captured is not None:
@@ -337,7 +346,11 @@ class Recorder:
         _living.discard(self)
         if status is not None:
             self.add(StatusChanged(status, now_ms(), error))
-        drainer = self._drainer
+        return self._close_writer(timeout_s)
+
+    def _close_writer(self, timeout_s: float) -> bool:
+        _living.discard(self)
+        drainer, self._drainer = self._drainer, None
         self._use(None)
         if drainer is None:
             return True
@@ -415,10 +428,17 @@ def _forked() -> None:
     _living.clear()
 
 
+def flush_living(uri: str, run_id: str | None = None) -> None:
+    """Send what this process logged to a workspace, of one run or all: who reads next finds it. Waits a short while."""
+    for recorder in list(_living):
+        if recorder.settings.uri == uri and run_id in (None, recorder.run_id):
+            recorder.flush(FLUSH_BEFORE_READ_S)
+
+
 def _close_all() -> None:
     """At exit: end the runs that the script left open."""
     for recorder in list(_living):
-        if not recorder.is_owner:
+        if not recorder.is_owner or not recorder.ends_run:
             recorder.close(None)
         elif _uncaught is None:
             recorder.close(RunStatus.COMPLETED)

@@ -6,10 +6,13 @@ wait; what they were given survives the death of the process.
 
 from __future__ import annotations
 
+import builtins
 import getpass
 import json
 import os
 import sys
+import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,15 +37,16 @@ from tracklog.records import (
 )
 from tracklog.sdk import values as convert
 from tracklog.sdk.experiment import Experiment
-from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, Recorder, now_ms, status_of
+from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, FLUSH_BEFORE_READ_S, Recorder, flush_living, now_ms, status_of
 from tracklog.settings import chosen_captures
 from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from tracklog.sdk.workspace import Workspace
 
 SNAPSHOT_FOLDER = ".snapshot/"  # of a run's files: what `take_snapshot` kept; no file of the script's
-_FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
 
 
 class _Labels(dict[str, Any]):
@@ -97,6 +101,7 @@ class Run:
         Raises:
             NotFoundError: there is no such run in the experiment's workspace.
         """
+        flush_living(experiment.workspace.uri, run_id)
         self._attach(experiment, experiment.workspace.store.get_run(run_id))
 
     # --------------------------------------------------------------- construction
@@ -109,7 +114,7 @@ class Run:
         return run
 
     @classmethod
-    def start(
+    def begin(
         cls,
         experiment: Experiment,
         *,
@@ -122,7 +127,7 @@ class Run:
         capture: Any = None,
         resume: bool = False,
         type: str = "",  # noqa: A002  # v1's name
-    ) -> Run:
+    ) -> Self:
         """Start to record a run; see `tracklog.start_run` for the arguments."""
         workspace = experiment.workspace
         checked_params = convert.param_values(params) if params is not None else {}
@@ -210,6 +215,7 @@ class Run:
             info = self._info
             started = RunStarted(experiment=info.experiment, start_ms=info.start_ms, name=info.name)
             recorder = Recorder(self._experiment.workspace.settings, info.id, started, counts=_next_steps(self._fresh().metrics))
+            recorder.ends_run = False
             self._use_recorder(recorder)
             recorder.open()
         return recorder
@@ -659,7 +665,7 @@ class Run:
 
     def _flush_before_read(self) -> None:
         if self._recorder is not None:
-            self._recorder.flush(_FLUSH_BEFORE_READ_S)
+            self._recorder.flush(FLUSH_BEFORE_READ_S)
 
     # ------------------------------------------------------------ parents, children
 
@@ -670,7 +676,7 @@ class Run:
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
         """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
-        return Run.start(
+        return Run.begin(
             self._experiment,
             name=name,
             run_id=run_id,
@@ -729,6 +735,38 @@ class Run:
             if recursive and info.children:
                 yield from child.get_children(True, tags, properties, type, status)
 
+    # --------------------------------------------------------------------- context
+
+    @classmethod
+    def get_context(cls, allow_offline: bool = True, used_for_context_manager: bool = False, **kwargs: Any) -> Run:
+        """Return the run this script belongs to.
+
+        In a submitted script that is the submitted run. In a bare `python train.py` a run is started and recorded; its id
+        begins with `OfflineRun_`, by which scripts tell the two. Later calls return the same run while it lasts.
+
+        Raises:
+            RunEnvironmentException: the script was not submitted, and `allow_offline` is false.
+        """
+        from tracklog.sdk.exceptions import RunEnvironmentException
+
+        submitted = _submitted_environment()
+        if submitted is None and not allow_offline:
+            raise RunEnvironmentException(
+                "This script was not submitted: the environment has no AZUREML_RUN_ID. Run it by `tracklog run`, or call "
+                "Run.get_context() without allow_offline=False to record it all the same."
+            )
+        with _context_lock:
+            known = _contexts.get(submitted)
+            if known is None or (submitted is None and not known._is_live):
+                known = _OfflineRun.begin_here() if submitted is None else _SubmittedRun.attach(*submitted)
+                _contexts[submitted] = known
+            return known
+
+    @classmethod
+    def get_submitted_run(cls, **kwargs: Any) -> Run:
+        """Return the run of a submitted script; the older name of `get_context(allow_offline=False)`."""
+        return cls.get_context(allow_offline=False, **kwargs)
+
     # --------------------------------------------------------------------- finding
 
     @staticmethod
@@ -774,11 +812,14 @@ class Run:
         """Wait until the store has everything logged so far; False when it has not in time."""
         return self._recorder is None or self._recorder.flush(timeout_seconds)
 
-    def complete(self) -> None:
-        """End the run as Completed. Waits a short while for the store; what is left arrives later."""
-        self._end(RunStatus.COMPLETED, None)
+    def start(self) -> None:
+        """Begin: a run is started when it is made, so this changes nothing."""
 
-    def fail(self, error_details: Any = None, error_code: str | None = None) -> None:
+    def complete(self, _set_status: bool = True) -> None:
+        """End the run as Completed. Waits a short while for the store; what is left arrives later."""
+        self._end(RunStatus.COMPLETED if _set_status else None, None)
+
+    def fail(self, error_details: Any = None, error_code: str | None = None, _set_status: bool = True) -> None:
         """End the run as Failed, with a text or an exception as the reason."""
         if isinstance(error_details, BaseException):
             _, error = status_of(error_details)
@@ -790,16 +831,104 @@ class Run:
                 parameter="error_details",
                 given=error_details,
             )
-        self._end(RunStatus.FAILED, error)
+        self._end(RunStatus.FAILED if _set_status else None, error)
 
     def cancel(self) -> None:
         """End the run as Canceled."""
         self._end(RunStatus.CANCELED, None)
 
-    def _end(self, status: RunStatus, error: ErrorInfo | None) -> None:
+    def clean(self) -> None:
+        """Remove what an execution left on this machine: nothing, as runs work in place."""
+
+    def wait_for_completion(
+        self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True
+    ) -> dict[str, Any]:
+        """Wait until the run has ended and return `get_details()`.
+
+        Args:
+            show_output: print the run's log as it grows.
+            raise_on_error: raise when the run failed.
+
+        Raises:
+            ActivityFailedException: it failed.
+            ExperimentExecutionException: interrupted from the keyboard; the run goes on.
+            InvalidValueError: this very process records the run, and would wait for itself.
+        """
+        from tracklog.sdk import details
+
+        if self._is_live and not self._status.is_final():
+            raise InvalidValueError(
+                f"Cannot wait for run {self.id}: this process records it and would wait for itself. Call complete() first."
+            )
+        return details.wait(self, show_output=show_output, raise_on_error=raise_on_error)
+
+    def get_details(self) -> dict[str, Any]:
+        """Return what is known of the run in Azure ML v1's form: runId, status, startTimeUtc, properties, logFiles, …"""
+        from tracklog.sdk import details
+
+        return details.details(self)
+
+    def get_details_with_logs(self) -> dict[str, Any]:
+        """Return `get_details()` with the text of each log in place of its address."""
+        from tracklog.sdk import details
+
+        return details.details(self, texts=True)
+
+    def get_all_logs(self, destination: str | os.PathLike[str] | None = None) -> builtins.list[str]:
+        """Write the run's logs below `destination` (`assets/<run id>` by default); return the paths."""
+        from tracklog.sdk import details
+
+        return details.write_logs(self, Path("assets") / self.id if destination is None else Path(destination))
+
+    # -------------------------------------------------------------------- snapshot
+
+    def take_snapshot(self, file_or_folder_path: str | os.PathLike[str]) -> str:
+        """Keep a folder (or a file) with the run as its source; return the snapshot's id. `.amlignore` leaves files out.
+
+        Raises:
+            ConflictError: the run has one already.
+        """
+        from tracklog.sdk import snapshot
+
+        if "ContentSnapshotId" in {**self._known_properties(), **self._added_properties}:
+            raise ConflictError(f"Run {self.id} has a snapshot already: {self.get_snapshot_id()}. A run has one.")
+        snapshot_id = str(uuid.uuid4())
+        with tempfile.TemporaryDirectory(prefix="tracklog-snapshot-") as folder:
+            archive = Path(folder) / "snapshot.zip"
+            snapshot.write_zip(Path(file_or_folder_path), archive)
+            self._recording().add_file(f"{SNAPSHOT_FOLDER}{snapshot_id}.zip", archive)
+        self.add_properties({"ContentSnapshotId": snapshot_id})
+        return snapshot_id
+
+    def get_snapshot_id(self) -> str | None:
+        """Return the id of the run's snapshot, None without one."""
+        return self.properties.get("ContentSnapshotId")
+
+    def restore_snapshot(self, snapshot_id: str | None = None, path: str | os.PathLike[str] | None = None) -> str:
+        """Write the snapshot as `<id>.zip` into `path` (the folder for temporary files by default); return the path."""
+        wanted = snapshot_id or self.get_snapshot_id()
+        if wanted is None:
+            raise NotFoundError(f"Run {self.id} has no snapshot.", what="snapshot", given=self.id)
+        target = Path(path if path is not None else tempfile.gettempdir()).absolute() / f"{wanted}.zip"
+        return str(self.download_file(f"{SNAPSHOT_FOLDER}{wanted}.zip", target))
+
+    def _end(self, status: RunStatus | None, error: ErrorInfo | None) -> None:
         self._recording().close(status, error, CLOSE_TIMEOUT_S)
-        self._status = status
+        self._status = status or self._status
         self._is_live = False
+
+    def collect(self, prefix: str, folder: Path, *, since_ms: int = 0) -> None:
+        """Keep the files below a folder when the run ends; with `since_ms` only those written from then on."""
+
+        def collect() -> None:
+            if not folder.is_dir():
+                return
+            inside = folder.resolve()
+            for file in sorted(folder.rglob("*")):
+                if file.is_file() and file.resolve().is_relative_to(inside) and file.stat().st_mtime * 1000 >= since_ms:
+                    self.upload_file(f"{prefix}/{file.relative_to(folder).as_posix()}", file)
+
+        self._recording().before_end.append(collect)
 
     def __enter__(self) -> Run:
         return self
@@ -815,6 +944,11 @@ class Run:
 
     # ------------------------------------------------------------------------ shown
 
+    @property
+    def portal_url(self) -> str | None:
+        """The run's page; see `get_portal_url`."""
+        return self.get_portal_url()
+
     def get_portal_url(self) -> str | None:
         """Return the run's page, None when no portal is running for its workspace."""
         url = self._experiment.workspace.portal_url()
@@ -827,10 +961,116 @@ class Run:
         where = url or f"run `tracklog ui{_uri_option(self._experiment.workspace.uri)}` to watch it"
         print(f"tracklog: {self._experiment.name} · {self._info.name or self.id[:8]} → {where}", file=sys.stderr)  # noqa: T201
 
+    def _repr_html_(self) -> str:
+        """Return the run as a table for notebooks."""
+        from html import escape
+
+        url = self.get_portal_url()
+        page = f'<a href="{escape(url)}" target="_blank" rel="noopener">Link to the portal</a>' if url else ""
+        cells = (self._experiment.name, self.id, self.type or "", self.status)
+        return (
+            '<table style="width:100%"><tr><th>Experiment</th><th>Id</th><th>Type</th><th>Status</th><th>Details Page</th></tr>'
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}<td>{page}</td></tr></table>"
+        )
+
     def __repr__(self) -> str:
         return (
             f"Run(Experiment: {self._experiment.name},\nId: {self.id},\nType: {self._info.type or None},\nStatus: {self.status})"
         )
+
+
+class _OfflineRun(Run):
+    """The run of a script that nobody submitted. It is recorded like any other; scripts ask for its class and id."""
+
+    @classmethod
+    def begin_here(cls) -> _OfflineRun:
+        """Start the run of a bare script in the default workspace; `./outputs` is kept with it."""
+        from tracklog.sdk.workspace import Workspace
+
+        workspace = Workspace()
+        run = cls.begin(Experiment(workspace, Path.cwd().name or "default"), run_id=f"OfflineRun_{uuid.uuid4()}")
+        run.collect("outputs", Path("outputs").absolute(), since_ms=run._info.start_ms)
+        return run
+
+    def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
+        """See `Run.child_run`."""
+        own = run_id or f"{self.id}.{name or uuid.uuid4()}"
+        return _OfflineRun.begin(
+            self._experiment, name=name, run_id=own, parent_id=self.id, capture=options.pop("capture", False), **options
+        )
+
+
+class _SubmittedRun(Run):
+    """The run of a submitted script, seen from inside it: whoever submitted it decides its status by how the script ends."""
+
+    @classmethod
+    def attach(cls, run_id: str, experiment: str) -> _SubmittedRun:
+        """Join the run that this process was started for."""
+        from tracklog.sdk.workspace import Workspace
+
+        workspace = Workspace()
+        info = RunInfo(
+            id=run_id, experiment=experiment, number=0, name="", status=RunStatus.RUNNING, start_ms=now_ms(), user=_user()
+        )
+        run = cls.__new__(cls)
+        run._attach(Experiment(workspace, experiment), info)
+        recorder = Recorder(
+            workspace.settings, run_id, RunStarted(experiment=experiment, start_ms=info.start_ms, type="azureml.scriptrun")
+        )
+        recorder.ends_run = False
+        run._use_recorder(recorder)
+        recorder.open()
+        if workspace.settings.capture:
+            recorder.capture(workspace.settings.capture)
+        return run
+
+    def complete(self, _set_status: bool = True) -> None:
+        """Send what was logged. The run ends when its script does."""
+        self.flush(CLOSE_TIMEOUT_S)
+
+    def fail(self, error_details: Any = None, error_code: str | None = None, _set_status: bool = True) -> None:
+        """Record why the script fails. The run ends when the script does, Failed if its exit code is not 0."""
+        if error_details is not None and not isinstance(error_details, (str, BaseException)):
+            super().fail(error_details)  # raises
+        error = status_of(error_details)[1] if isinstance(error_details, BaseException) else None
+        reason = error or ErrorInfo(error_code or "UserError", str(error_details or ""))
+        self._recording().add(StatusChanged(RunStatus.RUNNING, now_ms(), reason))
+        self.flush(CLOSE_TIMEOUT_S)
+
+    def cancel(self) -> None:
+        """Say that this does nothing: a script ends its own run by ending."""
+        print("tracklog: cancel() inside of a submitted script has no effect; end the script instead.", file=sys.stderr)  # noqa: T201
+
+    def __exit__(self, exit_type: object, value: BaseException | None, traceback: TracebackType | None) -> None:
+        self.complete()
+
+
+_context_lock = threading.RLock()
+_contexts: dict[tuple[str, str] | None, Run] = {}  # what get_context returned, by (run id, experiment); None: offline
+
+# Without any of them v1 takes the script for a bare one.
+_SUBMITTED_VARIABLES = (
+    "AZUREML_RUN_ID",
+    "AZUREML_ARM_SUBSCRIPTION",
+    "AZUREML_ARM_RESOURCEGROUP",
+    "AZUREML_ARM_WORKSPACE_NAME",
+    "AZUREML_ARM_PROJECT_NAME",
+    "AZUREML_SERVICE_ENDPOINT",
+    "AZUREML_RUN_TOKEN",
+    "AZUREML_RUN_TOKEN_EXPIRY",
+)
+
+
+def _submitted_environment() -> tuple[str, str] | None:
+    """Return (run id, experiment) of the run this process was submitted for, None when it was not."""
+    if not all(os.environ.get(name) for name in _SUBMITTED_VARIABLES):
+        return None
+    return os.environ["AZUREML_RUN_ID"], os.environ["AZUREML_ARM_PROJECT_NAME"]
+
+
+def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, **kwargs: Any) -> Run:
+    """Return a run of an experiment's workspace by its id."""
+    return experiment.workspace.get_run(run_id)
 
 
 class MetricFile:

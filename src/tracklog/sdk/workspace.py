@@ -66,14 +66,19 @@ class Workspace:
         Raises:
             NotFoundError: there is no such run here.
         """
+        from tracklog.sdk.recorder import flush_living
         from tracklog.sdk.run import _run_of
 
+        flush_living(self.uri, run_id)
         return _run_of(self, self.store.get_run(run_id))
 
     def find_runs(self, query: RunQuery) -> Iterator[RunInfo]:
         """Yield all runs that a query finds, page by page."""
         import msgspec
 
+        from tracklog.sdk.recorder import flush_living
+
+        flush_living(self.uri)
         page = self.store.search_runs(msgspec.structs.replace(query, limit=_PAGE))
         while True:
             yield from page.runs

@@ -1,0 +1,146 @@
+"""A run as Azure ML v1 tells of it: the details dict, the logs, and the console output of waiting for its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracklog.records import RunStatus
+
+if TYPE_CHECKING:
+    from tracklog.sdk.run import Run
+
+OUTPUT_LOG = "user_logs/std_log.txt"  # the name v1's newer runtime gives to what a script prints
+_LOG_FOLDERS = ("logs/", "azureml-logs/", "user_logs/", "system_logs/")
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 2.0
+_LINES = 5000  # of a log, asked for at once
+
+
+def details(run: Run, *, texts: bool = False) -> dict[str, Any]:
+    """Return v1's details of a run; with `texts`, `logFiles` has the logs themselves instead of addresses."""
+    info = run.info
+    found: dict[str, Any] = {
+        "runId": info.id,
+        "target": "local",
+        "status": info.status.value,
+        "startTimeUtc": _iso(info.start_ms),
+    }
+    if info.end_ms is not None:
+        found["endTimeUtc"] = _iso(info.end_ms)
+    found["services"] = {}
+    if info.error is not None:
+        error = {"code": info.error.code, "message": info.error.message, "details": []}
+        found["error"] = {"error": error if not info.error.traceback else {**error, "debugInfo": info.error.traceback}}
+    found.update(
+        warnings=[],
+        properties=dict(info.properties),
+        inputDatasets=[],
+        outputDatasets=[],
+        runDefinition=_definition(info.info),
+        logFiles={name: _log_text(run, name) if texts else _log_address(run, name) for name in _log_names(run)},
+        submittedBy=info.user,
+    )
+    return found
+
+
+def _definition(topics: dict[str, Any]) -> dict[str, Any]:
+    """Return what was executed, as far as it was captured."""
+    command = topics.get("command")
+    words: list[str] = []
+    if isinstance(command, dict):
+        given = command.get("argv") or command.get("arguments") or []
+        words = [str(word) for word in given] if isinstance(given, list) else []
+    return {"script": words[0] if words else None, "arguments": words[1:], "target": "local"}
+
+
+def _iso(time_ms: int) -> str:
+    moment = datetime.fromtimestamp(time_ms / 1000, timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _log_names(run: Run) -> list[str]:
+    names = [name for name in run.get_file_names() if name.startswith(_LOG_FOLDERS)]
+    has_output = run.experiment.workspace.store.log_lines(run.id, 0, 1).total_lines > 0
+    return names if OUTPUT_LOG in names or not has_output else [OUTPUT_LOG, *names]
+
+
+def _log_address(run: Run, name: str) -> str:
+    base = run.experiment.workspace.portal_url()
+    if base is None:
+        return f"aml://artifactId/ExperimentRun/dcid.{run.id}/{name}"
+    return f"{base}/api/v1/runs/{run.id}/" + ("log.txt" if name == OUTPUT_LOG else f"artifacts/{name}")
+
+
+def _log_text(run: Run, name: str) -> str:
+    store = run.experiment.workspace.store
+    if name == OUTPUT_LOG:
+        lines: list[str] = []
+        while (page := store.log_lines(run.id, len(lines), _LINES)).lines:
+            lines.extend(line.text for line in page.lines)
+        return "".join(line + "\n" for line in lines)
+    return b"".join(store.read_artifact(run.id, name)).decode("utf-8", "replace")
+
+
+def write_logs(run: Run, folder: Path) -> list[str]:
+    """Write the logs of a run below a folder; return the paths."""
+    paths = []
+    for name in _log_names(run):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_log_text(run, name), encoding="utf-8")
+        paths.append(str(target))
+    return paths
+
+
+def wait(run: Run, *, show_output: bool, raise_on_error: bool) -> dict[str, Any]:
+    """Wait for the end of a run that another process executes; see `Run.wait_for_completion`."""
+    from tracklog.sdk.exceptions import ActivityFailedException, ExperimentExecutionException
+
+    heading = f"RunId: {run.id}\nWeb View: {run.get_portal_url() or run.experiment.workspace.uri}\n"
+    if show_output:
+        _say(heading)
+    pause = _FIRST_WAIT_S
+    shown = 0
+    try:
+        while True:
+            status = RunStatus(run.get_status())  # before the log: what was printed until the end is then all there
+            if show_output:
+                shown, grew = _stream(run, shown)
+                pause = _FIRST_WAIT_S if grew else pause
+            if status.is_final():
+                break
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_WAIT_S)
+    except KeyboardInterrupt as error:
+        raise ExperimentExecutionException(
+            f"Waiting for run {run.id} was interrupted. The run itself goes on; run.cancel() ends it."
+        ) from error
+    found = details(run)
+    if show_output:
+        _say(f"\nExecution Summary\n=================\n{heading}")
+    if status is RunStatus.FAILED:
+        if raise_on_error:
+            raise ActivityFailedException(error_details=json.dumps(found.get("error"), indent=4))
+        if show_output:
+            _say("Error:\n" + json.dumps(found.get("error"), indent=4))
+    return found
+
+
+def _stream(run: Run, shown: int) -> tuple[int, bool]:
+    """Print the log from line `shown` on; return how many lines are shown by now, and whether there were new ones."""
+    before = shown
+    while (page := run.experiment.workspace.store.log_lines(run.id, shown, _LINES)).lines:
+        if shown == 0:
+            _say(f"Streaming {OUTPUT_LOG}\n{'=' * (len(OUTPUT_LOG) + 10)}\n")
+        for line in page.lines:
+            _say(line.text)
+        shown += len(page.lines)
+    return shown, shown > before
+
+
+def _say(text: str) -> None:
+    print(text, flush=True, file=sys.stdout)  # noqa: T201  # what the caller asked to see

@@ -1,0 +1,79 @@
+"""The source of a run: which files of a folder belong to it, as a zip.
+
+Rules are Azure ML v1's: `.amlignore` at the root of the folder, else `.gitignore` there, in gitignore's syntax. Beside them
+`ALWAYS_LEFT_OUT` never goes along: no one wants their virtual environment in a snapshot.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pathspec
+
+from tracklog.errors import InvalidValueError, shown
+
+MAX_BYTES = 300 << 20  # of a snapshot taken by itself at the start of a run
+MAX_FILES = 2000
+ALWAYS_LEFT_OUT = (".git/", "__pycache__/", ".tracklog/", ".venv/", "venv/", "node_modules/", ".ipynb_checkpoints/")
+
+
+def files_of(root: Path) -> Iterator[Path]:
+    """Yield the files of a snapshot of a folder, or the file itself, links that lead out of the folder left out.
+
+    Raises:
+        InvalidValueError: there is no such file or folder.
+    """
+    if root.is_file():
+        yield root
+        return
+    if not root.is_dir():
+        raise InvalidValueError(
+            f"Cannot take a snapshot of {shown(str(root))}: there is no such file or folder.", parameter="path", given=str(root)
+        )
+    rules = _rules(root)
+    inside = root.resolve()
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        below = here.relative_to(root)
+        folders[:] = sorted(name for name in folders if not rules.match_file(f"{(below / name).as_posix()}/"))
+        for name in sorted(names):
+            file = here / name
+            if not rules.match_file((below / name).as_posix()) and file.is_file() and file.resolve().is_relative_to(inside):
+                yield file
+
+
+def too_large(root: Path) -> str | None:
+    """Return why a folder is too large to be kept with each run, None if it is not."""
+    size = 0
+    for count, file in enumerate(files_of(root), start=1):
+        size += file.stat().st_size
+        if count > MAX_FILES or size > MAX_BYTES:
+            what = f"more than {MAX_FILES:,} files" if count > MAX_FILES else f"more than {MAX_BYTES >> 20} MB"
+            return f"{root.absolute()} has {what}"
+    return None
+
+
+def write_zip(root: Path, target: Path) -> None:
+    """Write a snapshot of a folder or file; paths in it are relative to the folder."""
+    base = root if root.is_dir() else root.parent
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files_of(root):
+            # Times before 1980, which zip cannot hold, become 1980.
+            info = zipfile.ZipInfo.from_file(file, file.relative_to(base).as_posix(), strict_timestamps=False)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with file.open("rb") as source, archive.open(info, "w") as sink:
+                while piece := source.read(1 << 20):
+                    sink.write(piece)
+
+
+def _rules(root: Path) -> pathspec.GitIgnoreSpec:
+    lines = list(ALWAYS_LEFT_OUT)
+    for name in (".amlignore", ".gitignore"):
+        file = root / name
+        if file.is_file():
+            lines += file.read_text(errors="replace").splitlines()
+            break
+    return pathspec.GitIgnoreSpec.from_lines(lines)
