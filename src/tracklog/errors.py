@@ -95,6 +95,9 @@ class UserErrorException(AzureMLException):
 
     _v1_code = "UserError"
 
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
+
 
 class TracklogError(AzureMLException):
     """Base of every error tracklog raises on purpose. `code` is the stable word HTTP clients see."""

@@ -5,7 +5,9 @@ The table in docs/reference/settings.md is made from `Settings`' fields.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +69,9 @@ def normal_uri(uri: str | os.PathLike[str]) -> str:
 
 
 def default_uri() -> str:
-    """Return `TRACKLOG_URI`, else the nearest `.tracklog` folder upward from here, else `~/.tracklog`."""
+    """Return `TRACKLOG_URI`, else the workspace that Azure ML v1's configuration file names, else the nearest `.tracklog`
+    folder upward from here, else `~/.tracklog`.
+    """
     given = os.environ.get("TRACKLOG_URI")
     if given:
         return normal_uri(given)
@@ -75,10 +79,58 @@ def default_uri() -> str:
         here = Path.cwd()
     except FileNotFoundError:  # the working directory was removed under us
         here = Path.home()
+    if (config := azure_config(here)) is not None:
+        return named_uri(config["workspace_name"])
     for folder in (here, *here.parents):
         if (folder / ".tracklog").is_dir():
             return str(folder / ".tracklog")
     return str(Path.home() / ".tracklog")
+
+
+def named_uri(name: str) -> str:
+    """Return where the workspace of a name lies that a configuration file of Azure ML v1 asks for."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w-]{0,254}", name):
+        raise InvalidValueError(
+            f"Cannot use {shown(name)} as the name of a workspace. Expected letters, digits, _ and -, a letter or digit first.",
+            parameter="workspace_name",
+            given=name,
+        )
+    return str(Path.home() / ".tracklog" / "workspaces" / name)
+
+
+def azure_config(start: Path, file_name: str | None = None) -> dict[str, str] | None:
+    """Return `subscription_id`, `resource_group` and `workspace_name` of the configuration file that Azure ML v1 would find:
+    `start` itself, or upward from that folder in `.azureml`, `aml_config` and the folder itself. None: there is none.
+    """
+    if start.is_file():
+        return _azure_fields(start)
+    names = (file_name,) if file_name else ("config.json", "project.json")
+    for folder in (start, *start.parents):
+        for place in (folder / ".azureml", folder / "aml_config", folder):
+            for name in names:
+                if (place / name).is_file() and (fields := _azure_fields(place / name)) is not None:
+                    return fields
+    return None
+
+
+def _azure_fields(file: Path) -> dict[str, str] | None:
+    """Return the fields of either of v1's formats; None for a file of something else, as many are called config.json."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    if isinstance(found.get("Scope"), str):
+        parts = found["Scope"].strip("/").split("/")
+        found = dict(zip((part.lower() for part in parts[::2]), parts[1::2], strict=False))
+        found = {
+            "subscription_id": found.get("subscriptions"),
+            "resource_group": found.get("resourcegroups"),
+            "workspace_name": found.get("workspaces"),
+        }
+    fields = {name: found.get(name) for name in ("subscription_id", "resource_group", "workspace_name")}
+    return {name: str(value) for name, value in fields.items()} if all(fields.values()) else None
 
 
 def journals_folder(uri: str) -> Path:

@@ -1,11 +1,36 @@
-"""The errors of `azureml.exceptions`, by which scripts written for Azure ML v1 catch what goes wrong.
+"""The names of `azureml.exceptions`: what scripts for Azure ML v1 catch, and what libraries raise under these names.
 
-Their roots, `AzureMLException` and `UserErrorException`, stand in `tracklog.errors` below everything that raises.
+AzureMLException
+├── UserErrorException
+│   └── AuthenticationException
+├── ActivityFailedException            a run that was waited for has failed
+├── AzureMLAggregatedException         several errors at once; `.exceptions`
+├── ComputeTargetException             no such compute target
+├── DatasetTimestampMissingError
+├── DiscoveryUrlNotFoundException
+├── ExperimentExecutionException       a run could not be submitted, or watching it was interrupted
+├── ModelNotFoundException
+├── ModelPathNotFoundException         the run has no such file
+├── ParallelRunException               `.code`, `.delay_seconds`
+├── ProjectSystemException
+├── RunConfigurationException
+├── RunEnvironmentException            there is no submitted run around this process
+├── ServiceException                   the store or the server answered with an error; `.status_code`
+├── SnapshotException
+├── TrainingException
+├── WebserviceException                `.status_code`
+└── WorkspaceException                 `.found_multiple`
+    └── WorkspacePrivateEndpointException
+
+Parameters are v1's. In v1 ServiceException comes from an HTTP library and is no AzureMLException; here one
+`except AzureMLException` catches it, too. Errors of tracklog itself are in `tracklog.errors`; they have the same root.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import logging
+from collections.abc import Iterable
 from typing import Any
 
 from tracklog.errors import AzureMLException, UserErrorException
@@ -36,31 +61,39 @@ __all__ = [
 
 
 class ActivityFailedException(AzureMLException):
-    """A run that was waited for has failed. `error_details` is its error, as JSON text."""
+    """A run that was waited for has failed. `error_details` is its `get_details()["error"]`, or text."""
 
     def __init__(self, error_details: Any, **kwargs: Any) -> None:
-        super().__init__(f"Activity Failed:\n{error_details}", **kwargs)
+        text = error_details if isinstance(error_details, str) else json.dumps(error_details, indent=4, default=str)
+        super().__init__(f"Activity Failed:\n{text}", **kwargs)
         self.error_details = error_details
 
 
 class AuthenticationException(UserErrorException):
-    """Signing in failed."""
+    """The caller could not be identified."""
+
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
 
 
 class AzureMLAggregatedException(AzureMLException):
-    """Several errors at once: `exceptions`."""
+    """Several errors of things done together, in `exceptions`."""
 
-    def __init__(self, exceptions_list: Sequence[BaseException], **kwargs: Any) -> None:
-        super().__init__("\n".join(str(error) for error in exceptions_list), **kwargs)
+    def __init__(self, exceptions_list: Iterable[BaseException], **kwargs: Any) -> None:
         self.exceptions = list(exceptions_list)
+        texts = [getattr(error, "message", None) or str(error) or type(error).__name__ for error in self.exceptions]
+        super().__init__("\n".join(texts), **kwargs)
 
 
 class ComputeTargetException(AzureMLException):
-    """A compute target is not there or cannot be used."""
+    """There is no such compute target, or it cannot be made."""
+
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
 
 
 class DatasetTimestampMissingError(AzureMLException):
-    """A dataset has no timestamp column."""
+    """A dataset has no timestamp column where one is needed."""
 
     def __init__(self, error_details: Any, **kwargs: Any) -> None:
         super().__init__(str(error_details), **kwargs)
@@ -68,80 +101,119 @@ class DatasetTimestampMissingError(AzureMLException):
 
 
 class DiscoveryUrlNotFoundException(AzureMLException):
-    """A service's address is unknown."""
+    """The address of a service is not known."""
 
     def __init__(self, discovery_key: str, **kwargs: Any) -> None:
-        super().__init__(f"No address is known for {discovery_key}.", **kwargs)
+        super().__init__(f"No discovery address is set under `{discovery_key}`.", **kwargs)
+        self.discovery_key = discovery_key
 
 
 class ExperimentExecutionException(AzureMLException):
-    """A run could not be executed, or waiting for it was interrupted."""
+    """A run could not be submitted, or watching it was interrupted."""
+
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
 
 
 class ModelNotFoundException(AzureMLException):
-    """No such model."""
+    """There is no such model."""
 
-    def __init__(self, exception_message: str, logger: Any = None, **kwargs: Any) -> None:
+    def __init__(self, exception_message: str, logger: logging.Logger | None = None, **kwargs: Any) -> None:
+        _report(exception_message, logger)
         super().__init__(exception_message, **kwargs)
 
 
 class ModelPathNotFoundException(AzureMLException):
-    """A model's file is not where it was said to be."""
+    """The files that should become a model do not exist."""
 
-    def __init__(self, exception_message: str, logger: Any = None, **kwargs: Any) -> None:
+    def __init__(self, exception_message: str, logger: logging.Logger | None = None, **kwargs: Any) -> None:
+        _report(exception_message, logger)
         super().__init__(exception_message, **kwargs)
 
 
 class ParallelRunException(AzureMLException):
-    """A parallel run failed."""
+    """Work in parallel has failed; `delay_seconds` is how long to wait before the next try."""
 
-    def __init__(self, exception_message: str, code: Any = None, delay_seconds: float = 0, **kwargs: Any) -> None:
+    def __init__(self, exception_message: str, code: int | None = None, delay_seconds: int = 0, **kwargs: Any) -> None:
         super().__init__(exception_message, **kwargs)
         self.code = code
         self.delay_seconds = delay_seconds
 
 
 class ProjectSystemException(AzureMLException):
-    """A project's files cannot be used."""
+    """A source folder or its configuration cannot be used."""
 
-
-class RunConfigurationException(AzureMLException):
-    """A run's configuration cannot be used."""
-
-
-class RunEnvironmentException(AzureMLException):
-    """The script was not started as a submitted run."""
-
-    def __init__(self, exception_message: str = "The script was not started as a submitted run.", **kwargs: Any) -> None:
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
         super().__init__(exception_message, **kwargs)
 
 
+class RunConfigurationException(AzureMLException):
+    """A run configuration cannot be read or makes no sense."""
+
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
+
+
+class RunEnvironmentException(AzureMLException):
+    """There is no submitted run around this process."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        message = kwargs.pop(
+            "exception_message",
+            "This process was not started as a submitted run. Start it with `tracklog run <script>`, "
+            "or make a run with `experiment.start_logging()`.",
+        )
+        super().__init__(message, **kwargs)
+
+
 class ServiceException(AzureMLException):
-    """A server refused. `status_code` is its HTTP status, None when it did not answer."""
+    """The store or the server answered with an error.
+
+    Args:
+        error_response_exception: the error of the HTTP client, or a message.
+    """
 
     def __init__(self, error_response_exception: Any, **kwargs: Any) -> None:
-        super().__init__(str(error_response_exception), **kwargs)
-        self.status_code = getattr(error_response_exception, "status", None)
+        message = getattr(error_response_exception, "message", None) or str(error_response_exception)
+        super().__init__(message, **kwargs)
+        if isinstance(error_response_exception, BaseException):
+            self.inner_exception = error_response_exception
+        self.response = getattr(error_response_exception, "response", None)
+        status = getattr(self.response, "status_code", getattr(error_response_exception, "status", None))
+        self.status_code: int | None = status if isinstance(status, int) else None
 
 
 class SnapshotException(AzureMLException):
-    """A snapshot could not be taken."""
+    """A snapshot cannot be taken, or there is none."""
+
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
 
 
 class TrainingException(AzureMLException):
-    """A training could not be set up."""
+    """An estimator or a hyperparameter sweep cannot be run."""
+
+    def __init__(self, exception_message: str, **kwargs: Any) -> None:
+        super().__init__(exception_message, **kwargs)
 
 
 class WebserviceException(AzureMLException):
-    """A web service, or a model, could not be used."""
+    """A model or web service cannot be used; `status_code` is that of the HTTP answer, if there was one."""
 
-    def __init__(self, exception_message: str, status_code: int | None = None, logger: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        exception_message: str,
+        status_code: int | None = None,
+        logger: logging.Logger | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _report(exception_message, logger)
         super().__init__(exception_message, **kwargs)
         self.status_code = status_code
 
 
 class WorkspaceException(AzureMLException):
-    """A workspace could not be used."""
+    """There is no such workspace, or there are several: `found_multiple`."""
 
     def __init__(self, exception_message: str, found_multiple: bool = False, **kwargs: Any) -> None:
         super().__init__(exception_message, **kwargs)
@@ -149,4 +221,9 @@ class WorkspaceException(AzureMLException):
 
 
 class WorkspacePrivateEndpointException(WorkspaceException):
-    """A private endpoint could not be used."""
+    """A private endpoint of a workspace cannot be used."""
+
+
+def _report(message: str, logger: logging.Logger | None) -> None:
+    if logger is not None:
+        logger.error(message)

@@ -751,10 +751,7 @@ class Run:
 
         submitted = _submitted_environment()
         if submitted is None and not allow_offline:
-            raise RunEnvironmentException(
-                "This script was not submitted: the environment has no AZUREML_RUN_ID. Run it by `tracklog run`, or call "
-                "Run.get_context() without allow_offline=False to record it all the same."
-            )
+            raise RunEnvironmentException
         with _context_lock:
             known = _contexts.get(submitted)
             if known is None or (submitted is None and not known._is_live):

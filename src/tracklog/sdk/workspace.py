@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tracklog.settings import Settings, is_remote
+from tracklog.errors import UserErrorException
+from tracklog.settings import Settings, azure_config, is_remote, named_uri
 from tracklog.storage import RunInfo, RunQuery, Store, open_store
 
 if TYPE_CHECKING:
@@ -22,14 +24,158 @@ _PAGE = 200  # runs asked for at once when listing
 class Workspace:
     """Where runs are recorded and read. Opening costs nothing until something is read."""
 
-    def __init__(self, uri: str | os.PathLike[str] | None = None) -> None:
-        """Take the workspace at an address: a folder or http(s)://…; None: `TRACKLOG_URI`, the nearest `.tracklog`
-        folder upward, else `~/.tracklog`.
+    def __init__(
+        self,
+        uri: str | os.PathLike[str] | None = None,
+        resource_group: str | None = None,
+        workspace_name: str | None = None,
+        auth: Any = None,
+        *,
+        subscription_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Take the workspace at an address, or one by its Azure ML v1 name: `Workspace(subscription, group, name)`.
+
+        Args:
+            uri: a folder or http(s)://…; None: `TRACKLOG_URI`, the workspace that v1's configuration file names, the
+                nearest `.tracklog` folder upward, else `~/.tracklog`. With `workspace_name`, v1's subscription id.
+            resource_group: v1's; kept as it is.
+            workspace_name: the workspace of that name: `TRACKLOG_URI` where it is set, else one below `~/.tracklog`.
+            auth: v1's; not needed.
         """
+        self.subscription_id = subscription_id or ""
+        self.resource_group = resource_group or ""
+        self._name = workspace_name
+        if workspace_name is not None:
+            self.subscription_id = subscription_id or str(uri or "")
+            named = named_uri(workspace_name)
+            uri = os.environ.get("TRACKLOG_URI") or named
         self.settings = Settings.read(uri)
+        self.location = "local"
+        self.sku = "basic"
+        self.tags: dict[str, str] = {}
         self._store: Store | None = None
         self._store_pid = 0
         self._lock = threading.Lock()
+
+    @staticmethod
+    def from_config(
+        path: str | os.PathLike[str] | None = None, auth: Any = None, _logger: Any = None, _file_name: str | None = None
+    ) -> Workspace:
+        """Return the workspace that a configuration file of Azure ML v1 names: `path`, or upward from that folder.
+
+        Without `path` and without such a file it is the default workspace, so that a script runs where nobody has one.
+
+        Raises:
+            UserErrorException: `path` was given and there is no configuration.
+        """
+        start = Path(path if path is not None else ".").absolute()
+        found = azure_config(start, _file_name)
+        if found is None and path is not None:
+            raise UserErrorException(
+                f"There is no workspace configuration at {start}. Expected config.json with subscription_id, resource_group and "
+                "workspace_name there, in .azureml/ or aml_config/, or in a folder above; ws.write_config() makes one."
+            )
+        if found is None:
+            return Workspace()
+        return Workspace(found["subscription_id"], found["resource_group"], found["workspace_name"])
+
+    @staticmethod
+    def get(
+        name: str,
+        auth: Any = None,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        location: str | None = None,
+        cloud: str = "AzureCloud",
+        id: str | None = None,  # noqa: A002  # v1's name
+    ) -> Workspace:
+        """Return the workspace of a name.
+
+        Raises:
+            WorkspaceException: there is none.
+        """
+        from tracklog.sdk.exceptions import WorkspaceException
+
+        found = Workspace(subscription_id, resource_group, name)
+        if not is_remote(found.uri) and not Path(found.uri).is_dir():
+            raise WorkspaceException(
+                f"There is no workspace {name!r}. Known: {', '.join(Workspace.list('')) or 'none yet'}. "
+                "Workspace.create makes one."
+            )
+        return found
+
+    @staticmethod
+    def create(
+        name: str,
+        auth: Any = None,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        location: str | None = None,
+        create_resource_group: bool = True,
+        sku: str = "basic",
+        tags: dict[str, str] | None = None,
+        friendly_name: str | None = None,
+        *args: Any,
+        exist_ok: bool = False,
+        show_output: bool = True,
+        **kwargs: Any,
+    ) -> Workspace:
+        """Make a workspace of a name and return it. What v1 needed an Azure account for is accepted and not used.
+
+        Raises:
+            WorkspaceException: it exists, and `exist_ok` is false.
+        """
+        from tracklog.sdk.exceptions import WorkspaceException
+
+        made = Workspace(subscription_id, resource_group, name)
+        if not exist_ok and not is_remote(made.uri) and Path(made.uri).is_dir():
+            raise WorkspaceException(f"The workspace {name!r} exists already. Take it by Workspace.get, or pass exist_ok=True.")
+        made.store.experiments()  # which makes the folder
+        return made
+
+    @staticmethod
+    def list(subscription_id: str, auth: Any = None, resource_group: str | None = None) -> dict[str, builtins.list[Workspace]]:
+        """Return the workspaces by name that are on this machine."""
+        root = Path.home() / ".tracklog" / "workspaces"
+        names = sorted(folder.name for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
+        return {name: [Workspace(subscription_id, resource_group, name)] for name in names}
+
+    def write_config(self, path: str | os.PathLike[str] | None = None, file_name: str | None = None) -> None:
+        """Write the file that `from_config` finds: `<path>/.azureml/config.json`."""
+        target = Path(path if path is not None else ".") / ".azureml" / (file_name or "config.json")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scope = (
+            f"/subscriptions/{self.subscription_id or 'local'}/resourceGroups/{self.resource_group or 'local'}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
+        )
+        target.write_text(json.dumps({"Id": None, "Scope": scope}, indent=4) + "\n")
+
+    def get_details(self) -> dict[str, Any]:
+        """Return what describes the workspace, in Azure ML v1's form."""
+        return {
+            "id": self.uri,
+            "name": self.name,
+            "location": self.location,
+            "type": "Microsoft.MachineLearningServices/workspaces",
+            "tags": dict(self.tags),
+            "sku": self.sku,
+            "friendlyName": self.name,
+        }
+
+    def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
+        """Return the address MLflow clients are given: that of the server of this workspace.
+
+        Raises:
+            UserErrorException: no server is running for it.
+        """
+        url = self.portal_url()
+        if url is None:
+            raise UserErrorException(
+                f"No server is running for the workspace {self.uri}, and MLflow clients need one. "
+                f"Start it: tracklog ui {self.uri}"
+            )
+        return url
 
     @property
     def uri(self) -> str:
@@ -38,7 +184,9 @@ class Workspace:
 
     @property
     def name(self) -> str:
-        """The folder's name (its parent's for `.tracklog`) or the server's address."""
+        """The name it was opened by, the folder's name (its parent's for `.tracklog`), or the server's address."""
+        if self._name is not None:
+            return self._name
         if is_remote(self.uri):
             return self.uri
         folder = Path(self.uri)
@@ -98,4 +246,9 @@ class Workspace:
             return None
 
     def __repr__(self) -> str:
-        return f"Workspace({self.uri!r})"
+        if self._name is None:
+            return f"Workspace({self.uri!r})"
+        return (
+            f"Workspace.create(name={self._name!r}, subscription_id={self.subscription_id!r}, "
+            f"resource_group={self.resource_group!r})"
+        )
