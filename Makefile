@@ -11,15 +11,15 @@ check-python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer was found. Install one, or name it: make PYTHON=/path/to/python3 test"; exit 1; }
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
-.make/dev: pyproject.toml requirements-dev.lock hatch_build.py | check-python
+.make/dev: pyproject.toml azureml-alias/pyproject.toml requirements-dev.lock hatch_build.py | check-python
 	$(PYTHON) -m venv .venv
 	$(DEV)/python -m pip install --quiet --requirement requirements-dev.lock
-	$(DEV)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(DEV)/python -m pip install --quiet --no-deps --no-build-isolation --editable . --editable ./azureml-alias
 	@mkdir -p .make && touch .make/dev
 
-.make/demo: pyproject.toml hatch_build.py $(shell find src portal/src -type f 2>/dev/null | grep -v -e __pycache__ -e server/portal) | check-python
+.make/demo: pyproject.toml hatch_build.py $(shell find src azureml-alias portal/src -type f 2>/dev/null | grep -v -e __pycache__ -e server/portal) | check-python
 	$(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet '.[demo]'
+	.venv-demo/bin/python -m pip install --quiet '.[demo]' ./azureml-alias
 	@mkdir -p .make && touch .make/demo
 
 demo: .make/demo  ## train two real models and watch them live in the portal

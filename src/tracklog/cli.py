@@ -120,6 +120,42 @@ def _options(
 # ------------------------------------------------------------------------- serving
 
 
+@app.command(rich_help_panel="Run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="A Python file, or a command on PATH.", show_default=False)],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[ARGS]...", help="Handed to the script as they are.", show_default=False)
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", "-e", metavar="NAME", help="By default the name of this folder.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="What people call the run.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", "-t", metavar="KEY=VALUE", help="A label; may be repeated.")] = None,
+    uri: _Uri = None,
+) -> None:
+    """Run a script and record it: what it prints, what it logs, what it leaves in outputs/ and logs/.
+
+    The script runs here, in this folder. `from azureml.core import Run` works in it without any package installed, and
+    Run.get_context() is its run. The exit code is the script's; Ctrl-C ends the script, and the run as Canceled.
+
+    \b
+    Examples:
+      tracklog run train.py --alpha 0.5
+      tracklog run -e ridge -t data=v2 train.py
+      tracklog run torchrun --nproc-per-node 2 train.py
+    """
+    from tracklog.sdk.submitted import execute, prepare
+
+    labels = {}
+    for one in tag or []:
+        key, equals, value = one.partition("=")
+        if not key:
+            raise InvalidValueError(f"Cannot use {one!r} as a tag. Expected KEY=VALUE.", parameter="tag", given=one)
+        labels[key] = value if equals else ""
+    execution = prepare([script, *(arguments or [])], experiment=experiment, name=name, tags=labels, uri=uri)
+    raise typer.Exit(execute(execution, pass_through=True))
+
+
 @app.command(rich_help_panel="Watch")
 def ui(workspace: _Place = None, port: _Port = None, no_browser: _NoBrowser = False) -> None:
     """Open the portal of a workspace in the browser.

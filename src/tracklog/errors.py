@@ -18,6 +18,7 @@ AzureMLException                               root of Azure ML v1's errors; `.m
     │   └── StorageFullError                   … no space left
     ├── JournalError (OSError)                 a journal cannot be read
     ├── MissingExtraError (ImportError)        an optional package is needed; the message has the pip line
+    ├── NotSupportedError (NotImplementedError)  a part of Azure ML v1 that tracklog has not
     └── ServerError (OSError)                  the server cannot start, or answered what nobody expected
 
 A message says what failed with the value, what was expected, and what to do.
@@ -233,6 +234,13 @@ class MissingExtraError(TracklogError, ImportError):
         super().__init__(f"{purpose} needs the package `{package}`. Install it with: pip install 'tracklog[{extra}]'")
 
 
+class NotSupportedError(TracklogError, NotImplementedError):
+    """Something of another product that tracklog has not; the message says what to do instead."""
+
+    code = "NOT_SUPPORTED"
+    status = 501
+
+
 class ServerError(TracklogError, OSError):
     """The server cannot start, or answered what nobody expected."""
 
@@ -262,6 +270,10 @@ def unknown(what: str, given: str, known: Iterable[str]) -> NotFoundError:
     listed = ", ".join(f"`{name}`" for name in names[:20]) or "none yet"
     if len(names) > 20:
         listed += f" and {len(names) - 20} more"
-    close = difflib.get_close_matches(given, names, n=1)
-    hint = f" Did you mean `{close[0]}`?" if close else ""
-    return NotFoundError(f"Unknown {what} `{given}`. Known: {listed}.{hint}", what=what, given=given)
+    return NotFoundError(f"Unknown {what} `{given}`. Known: {listed}.{suggestion(given, names)}", what=what, given=given)
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean …?` for the known name that is like the given one; nothing when none is."""
+    close = difflib.get_close_matches(given, list(known), n=1)
+    return f" Did you mean `{close[0]}`?" if close else ""

@@ -48,7 +48,9 @@ def details(run: Run, *, texts: bool = False) -> dict[str, Any]:
 
 
 def _definition(topics: dict[str, Any]) -> dict[str, Any]:
-    """Return what was executed, as far as it was captured."""
+    """Return what was executed: as it was submitted, else as far as it was captured."""
+    if isinstance(topics.get("definition"), dict):
+        return dict(topics["definition"])
     command = topics.get("command")
     words: list[str] = []
     if isinstance(command, dict):

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 from tracklog.sdk.values import metric_name
 
 if TYPE_CHECKING:
+    from tracklog.sdk.configuration import ScriptRunConfig
     from tracklog.sdk.run import Run
+    from tracklog.sdk.submitted import ScriptRun
     from tracklog.sdk.workspace import Workspace
+
+
+class ViewType:
+    """Which experiments a list has."""
+
+    ActiveOnly = "ActiveOnly"
+    All = "All"
+    ArchivedOnly = "ArchivedOnly"
 
 
 class Experiment:
@@ -72,6 +82,29 @@ class Experiment:
                     "or pass snapshot_directory=None.",
                     file=sys.stderr,
                 )
+        return run
+
+    def submit(self, config: ScriptRunConfig, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> ScriptRun:
+        """Execute a script on this machine and return its run at once; `wait_for_completion` waits for its end.
+
+        Args:
+            config: which script, in which folder, with what.
+            tags: labels of the run.
+            show_output: wait for the end, and print what the script prints.
+
+        Raises:
+            ExperimentExecutionException: the script is not in its folder.
+        """
+        return self._submit(config, tags, None, **kwargs)
+
+    def _submit(
+        self, config: ScriptRunConfig, tags: Mapping[str, Any] | None, parent_id: str | None, show_output: bool = False, **_: Any
+    ) -> ScriptRun:
+        from tracklog.sdk import submitted
+
+        run = submitted.submit(self, config, tags, parent_id)
+        if show_output:
+            run.wait_for_completion(show_output=True)
         return run
 
     def get_runs(

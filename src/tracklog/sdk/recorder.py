@@ -308,6 +308,14 @@ class Recorder:
             self._monitor = capture.SystemMonitor(self.log)
             self._monitor.start()
 
+    def record_output(self) -> Callable[[str, str], None]:
+        """Return a function that takes what another process prints: `(stream, text)`, in pieces of any size."""
+        from tracklog.sdk import capture
+
+        self._console = capture.ConsoleCapture(self._add_lines)
+        threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
+        return self._console.take
+
     def _add_lines(self, lines: list[LogLine]) -> None:
         if lines:
             self.add(LogLines(lines))

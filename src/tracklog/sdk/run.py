@@ -44,6 +44,8 @@ from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from tracklog.sdk.configuration import ScriptRunConfig
+    from tracklog.sdk.submitted import ScriptRun
     from tracklog.sdk.workspace import Workspace
 
 SNAPSHOT_FOLDER = ".snapshot/"  # of a run's files: what `take_snapshot` kept; no file of the script's
@@ -200,8 +202,37 @@ class Run:
         self._recorder: Recorder | None = None
         self._is_live = False  # this object started or resumed the run and is to end it
         self._added_properties: dict[str, str] = {}
+        self._datasets = InputDatasets(), OutputDatasets()
         self._params = _Labels(info.params, self._set_params)
         self._tags = _Labels(info.tags, self._set_tags)
+
+    @classmethod
+    def _joined(cls, workspace: Workspace, experiment: str, run_id: str, type_: str) -> Self:
+        """Return a run that another process has begun and ends, for adding to it. The store is not asked."""
+        start_ms = now_ms()
+        info = RunInfo(
+            id=run_id,
+            experiment=experiment,
+            number=0,
+            name="",
+            status=RunStatus.RUNNING,
+            start_ms=start_ms,
+            type=type_,
+            user=_user(),
+        )
+        run = cls.__new__(cls)
+        run._attach(Experiment(workspace, experiment), info)
+        recorder = Recorder(workspace.settings, run_id, RunStarted(experiment=experiment, start_ms=start_ms, type=type_))
+        recorder.ends_run = False
+        run._use_recorder(recorder)
+        recorder.open()
+        return run
+
+    def _hand_over(self, status: RunStatus) -> None:
+        """Send all and write no more: another process goes on with the run."""
+        self._recording().close(None, None, CLOSE_TIMEOUT_S)
+        self._status = status
+        self._is_live = False
 
     def _use_recorder(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -235,6 +266,16 @@ class Run:
     def experiment(self) -> Experiment:
         """The experiment the run belongs to."""
         return self._experiment
+
+    @property
+    def input_datasets(self) -> InputDatasets:
+        """Data sets by name. None are handed over so far; scripts may assign their own."""
+        return self._datasets[0]
+
+    @property
+    def output_datasets(self) -> OutputDatasets:
+        """Data sets the script writes, by name."""
+        return self._datasets[1]
 
     @property
     def type(self) -> str | None:
@@ -735,6 +776,10 @@ class Run:
             if recursive and info.children:
                 yield from child.get_children(True, tags, properties, type, status)
 
+    def submit_child(self, config: ScriptRunConfig, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> ScriptRun:
+        """Execute a script as a run below this one; see `Experiment.submit`."""
+        return self._experiment._submit(config, tags, self.id, **kwargs)
+
     # --------------------------------------------------------------------- context
 
     @classmethod
@@ -1006,19 +1051,9 @@ class _SubmittedRun(Run):
         from tracklog.sdk.workspace import Workspace
 
         workspace = Workspace()
-        info = RunInfo(
-            id=run_id, experiment=experiment, number=0, name="", status=RunStatus.RUNNING, start_ms=now_ms(), user=_user()
-        )
-        run = cls.__new__(cls)
-        run._attach(Experiment(workspace, experiment), info)
-        recorder = Recorder(
-            workspace.settings, run_id, RunStarted(experiment=experiment, start_ms=info.start_ms, type="azureml.scriptrun")
-        )
-        recorder.ends_run = False
-        run._use_recorder(recorder)
-        recorder.open()
+        run = cls._joined(workspace, experiment, run_id, "azureml.scriptrun")
         if workspace.settings.capture:
-            recorder.capture(workspace.settings.capture)
+            run._recording().capture(workspace.settings.capture)
         return run
 
     def complete(self, _set_status: bool = True) -> None:
@@ -1040,6 +1075,25 @@ class _SubmittedRun(Run):
 
     def __exit__(self, exit_type: object, value: BaseException | None, traceback: TracebackType | None) -> None:
         self.complete()
+
+
+class InputDatasets(dict[str, Any]):
+    """Data sets a script was given, by name."""
+
+    def __init__(self, workspace: Workspace | None = None) -> None:
+        super().__init__()
+
+    def __missing__(self, name: str) -> Any:
+        raise NotFoundError(
+            f"The run was given no data set {name!r}. Known: {', '.join(self) or 'none'}. Read the file itself, or assign one: "
+            f"run.input_datasets[{name!r}] = …",
+            what="data set",
+            given=name,
+        )
+
+
+class OutputDatasets(InputDatasets):
+    """Data sets a script writes, by name."""
 
 
 _context_lock = threading.RLock()

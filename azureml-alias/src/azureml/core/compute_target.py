@@ -1,0 +1,5 @@
+"""`azureml.core.compute_target` of Azure ML SDK v1."""
+
+from tracklog.sdk.exceptions import ComputeTargetException
+
+__all__ = ["ComputeTargetException"]

@@ -1,0 +1,48 @@
+"""`azureml.exceptions` of Azure ML SDK v1."""
+
+from tracklog.errors import AzureMLException, UserErrorException
+from tracklog.sdk.exceptions import (
+    ActivityFailedException,
+    AuthenticationException,
+    AzureMLAggregatedException,
+    ComputeTargetException,
+    DatasetTimestampMissingError,
+    DiscoveryUrlNotFoundException,
+    ExperimentExecutionException,
+    ModelNotFoundException,
+    ModelPathNotFoundException,
+    ParallelRunException,
+    ProjectSystemException,
+    RunConfigurationException,
+    RunEnvironmentException,
+    ServiceException,
+    SnapshotException,
+    TrainingException,
+    WebserviceException,
+    WorkspaceException,
+    WorkspacePrivateEndpointException,
+)
+
+__all__ = [
+    "ActivityFailedException",
+    "AuthenticationException",
+    "AzureMLAggregatedException",
+    "AzureMLException",
+    "ComputeTargetException",
+    "DatasetTimestampMissingError",
+    "DiscoveryUrlNotFoundException",
+    "ExperimentExecutionException",
+    "ModelNotFoundException",
+    "ModelPathNotFoundException",
+    "ParallelRunException",
+    "ProjectSystemException",
+    "RunConfigurationException",
+    "RunEnvironmentException",
+    "ServiceException",
+    "SnapshotException",
+    "TrainingException",
+    "UserErrorException",
+    "WebserviceException",
+    "WorkspaceException",
+    "WorkspacePrivateEndpointException",
+]

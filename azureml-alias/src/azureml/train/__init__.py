@@ -1,0 +1,1 @@
+"""`azureml.train` of Azure ML SDK v1."""
