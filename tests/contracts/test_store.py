@@ -17,7 +17,7 @@ import pytest
 from tests.batches import T0_MS, Writer, same
 from tests.contracts.state import HEARTBEAT, unchanged
 
-from tracklog.errors import InvalidValueError, NotFoundError, WriterGapError
+from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, WriterGapError
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
     POINT,
@@ -36,7 +36,7 @@ from tracklog.records import (
     TagsSet,
     Watermark,
 )
-from tracklog.storage import MAX_PAGE, RunInfo, RunQuery, Store
+from tracklog.storage import MAX_PAGE, ExperimentEdit, RunInfo, RunQuery, Store
 
 ODD_TEXT = "naïve 模型 🚀 \u202ertl\ttab\nline 'quote' \"double\" %s {x} \\ ; --"
 
@@ -821,6 +821,36 @@ def test_nul_in_a_search_finds_nothing(store: Store, experiment: str, parameter:
     given: dict[str, Any] = {"experiment": experiment, parameter: ["a\x00b"] if parameter == "ids" else "\x00"}
 
     assert store.search_runs(RunQuery(**given)).runs == []
+
+
+def test_experiments_are_labelled_archived_and_made_active_by_a_new_run(store: Store, experiment: str) -> None:
+    made = store.edit_experiment(experiment, ExperimentEdit(tags={"team": "vision", "β": ""}))
+    changed = store.edit_experiment(experiment, ExperimentEdit(archived=True, tags={"team": None, "owner": "ada"}))
+    listed = next(one for one in store.experiments() if one.name == experiment)
+
+    assert (made.tags, made.archived_ms, made.runs) == ({"team": "vision", "β": ""}, None, 0)
+    assert changed.tags == {"β": "", "owner": "ada"}
+    assert changed.archived_ms is not None
+    assert listed == changed
+    assert store.edit_experiment(experiment, ExperimentEdit(archived=True)).archived_ms == changed.archived_ms
+
+    create(store, experiment)
+    assert next(one for one in store.experiments() if one.name == experiment).archived_ms is None
+
+
+def test_an_experiment_without_runs_can_be_removed(store: Store, experiment: str) -> None:
+    run_id = create(store, experiment)
+
+    with pytest.raises(ConflictError, match="1 runs"):
+        store.delete_experiment(experiment)
+    store.delete_runs([run_id])
+    store.delete_experiment(experiment)
+
+    assert experiment not in [one.name for one in store.experiments()]
+    with pytest.raises(NotFoundError, match=experiment):
+        store.delete_experiment(experiment)
+    with pytest.raises(InvalidValueError, match="Expected names"):
+        store.edit_experiment(experiment, ExperimentEdit(tags={" ": "x"}))
 
 
 def test_experiments_are_listed_the_latest_first(store: Store, experiment: str) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from tracklog.errors import InvalidTypeError, InvalidValueError, UserErrorException, shown, unknown
+from tracklog.sdk.recorder import flush_living
 from tracklog.sdk.values import metric_name
+from tracklog.storage import ExperimentEdit, ExperimentInfo
 
 if TYPE_CHECKING:
     from tracklog.sdk.configuration import ScriptRunConfig
     from tracklog.sdk.run import Run
     from tracklog.sdk.submitted import ScriptRun
     from tracklog.sdk.workspace import Workspace
+
+DOCS_URL = "https://tracklog.readthedocs.io/"
 
 
 class ViewType:
@@ -26,11 +35,172 @@ class ViewType:
 
 
 class Experiment:
-    """A named group of runs. It exists from its first run on."""
+    """A named group of runs. It exists from its first run, tag or archiving on."""
 
-    def __init__(self, workspace: Workspace, name: str) -> None:
-        self.workspace = workspace
-        self.name = metric_name(name, what="experiment")
+    def __init__(
+        self,
+        workspace: Workspace,
+        name: str,
+        _skip_name_validation: bool = False,
+        _id: str | None = None,
+        _archived_time: Any = None,
+        _create_in_cloud: bool = True,
+        _experiment_dto: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Take the experiment of a name, any text; nothing is asked of the store. The other parameters are v1's own."""
+        self._workspace = workspace
+        self._name = metric_name(name, what="experiment")
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self._name
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where it is."""
+        return self._workspace
+
+    @property
+    def workspace_object(self) -> Workspace:
+        """Where it is: the older name of `workspace`."""
+        return self._workspace
+
+    @property
+    def id(self) -> str:
+        """Its number in the workspace, as text."""
+        return self._edit(ExperimentEdit()).id
+
+    @property
+    def archived_time(self) -> datetime | None:
+        """When it was archived, UTC; None while it is active."""
+        archived_ms = self._info().archived_ms
+        return None if archived_ms is None else datetime.fromtimestamp(archived_ms / 1000, timezone.utc)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its labels: a copy. `tag`, `set_tags` and `remove_tags` change them."""
+        return dict(self._info().tags)
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Add or change one label; without a value the text is empty."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Add or change labels; values become text, None an empty one."""
+        if not isinstance(tags, Mapping):
+            raise InvalidTypeError(
+                f"Cannot use {shown(tags)} as tags. Expected a dict of names and values.", parameter="tags", given=tags
+            )
+        named = {metric_name(key, what="tag"): "" if value is None else str(value) for key, value in tags.items()}
+        self._edit(ExperimentEdit(tags=dict(named)))
+
+    def remove_tags(self, tags: Iterable[str]) -> None:
+        """Remove labels."""
+        self._edit(ExperimentEdit(tags=dict.fromkeys(tags)))
+
+    def archive(self) -> None:
+        """Take the experiment out of lists. Nothing is removed; a new run in it makes it active again."""
+        self._edit(ExperimentEdit(archived=True))
+
+    def reactivate(self, new_name: str | None = None) -> None:
+        """Bring an archived experiment back.
+
+        Raises:
+            UserErrorException: a new name is given, which v1 refuses, too.
+        """
+        if new_name is not None:
+            raise UserErrorException(
+                f"Cannot rename {self.name!r} to {new_name!r}: an experiment keeps its name. Call reactivate() without a name."
+            )
+        self._edit(ExperimentEdit(archived=False))
+
+    def refresh(self) -> None:
+        """Do nothing: what is asked of an experiment is read anew each time."""
+
+    def _info(self) -> ExperimentInfo:
+        flush_living(self._workspace.uri)
+        return next(
+            (one for one in self._workspace.store.experiments() if one.name == self.name), ExperimentInfo(self.name, 0, 0, 0)
+        )
+
+    def _edit(self, edit: ExperimentEdit) -> ExperimentInfo:
+        return self._workspace.store.edit_experiment(self.name, edit)
+
+    @staticmethod
+    def delete(workspace: Workspace, experiment_id: str) -> None:
+        """Remove an experiment that has no runs, by its id.
+
+        Raises:
+            NotFoundError: there is none of that id.
+            ConflictError: it has runs.
+        """
+        found = [one for one in workspace.store.experiments() if experiment_id in (one.id, one.name)]
+        if not found:
+            raise unknown("experiment", str(experiment_id), (one.id for one in workspace.store.experiments()))
+        workspace.store.delete_experiment(found[0].name)
+
+    @staticmethod
+    def from_directory(path: str | os.PathLike[str], auth: Any = None) -> Experiment:
+        """Return the experiment called like a folder, in the workspace that the configuration in it names."""
+        from tracklog.sdk.workspace import Workspace
+
+        return Experiment(Workspace.from_config(path, auth), Path(path).absolute().name or "default")
+
+    @classmethod
+    def get_docs_url(cls) -> str:
+        """Return where the documentation of this class is."""
+        return DOCS_URL
+
+    @property
+    def portal_url(self) -> str | None:
+        """The experiment's page; see `get_portal_url`."""
+        return self.get_portal_url()
+
+    def get_portal_url(self) -> str | None:
+        """Return the experiment's page, None when no portal is running for its workspace."""
+        url = self._workspace.portal_url()
+        return None if url is None else f"{url}/experiments/{quote(self.name, safe='')}"
+
+    def _repr_html_(self) -> str:
+        """Return the experiment as a table for notebooks."""
+        url = self.get_portal_url()
+        page = f'<a href="{escape(url)}" target="_blank" rel="noopener">Link to the portal</a>' if url else ""
+        return (
+            '<table style="width:100%"><tr><th>Name</th><th>Workspace</th><th>Report Page</th></tr>'
+            f"<tr><td>{escape(self.name)}</td><td>{escape(self._workspace.name)}</td><td>{page}</td></tr></table>"
+        )
+
+    @staticmethod
+    def list(
+        workspace: Workspace,
+        experiment_name: str | None = None,
+        view_type: str = ViewType.ActiveOnly,
+        tags: Any = None,
+    ) -> builtins.list[Experiment]:
+        """Return experiments, the one with the latest run first.
+
+        Args:
+            experiment_name: only the one of this name.
+            view_type: "ActiveOnly", "ArchivedOnly" or "All".
+            tags: a name that must be there, or a dict of names and values.
+        """
+        if view_type not in (ViewType.ActiveOnly, ViewType.All, ViewType.ArchivedOnly):
+            raise InvalidValueError(
+                f"Unknown view_type {shown(view_type)}. Expected 'ActiveOnly', 'ArchivedOnly' or 'All'.",
+                parameter="view_type",
+                given=view_type,
+            )
+        flush_living(workspace.uri)
+        wanted: Mapping[str, Any] = {tags: None} if isinstance(tags, str) else tags or {}
+        return [
+            Experiment(workspace, info.name)
+            for info in workspace.store.experiments()
+            if experiment_name in (None, info.name)
+            and (view_type == ViewType.All or (info.archived_ms is None) == (view_type == ViewType.ActiveOnly))
+            and all(key in info.tags and value in (None, info.tags[key]) for key, value in wanted.items())
+        ]
 
     def start_logging(self, *args: Any, **kwargs: Any) -> Run:
         """Start an interactive run; end it with `complete()` or use it in a `with` block.

@@ -39,6 +39,7 @@ from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, 
 from tracklog.storage import (
     ArtifactInfo,
     Change,
+    ExperimentEdit,
     ExperimentInfo,
     GcReport,
     LogPage,
@@ -274,6 +275,17 @@ async def _info(request: Request) -> Response:
 
 async def _experiments(request: Request) -> Response:
     return json_response(ExperimentList(await _in_thread(_store(request).experiments)))
+
+
+async def _edit_experiment(request: Request) -> Response:
+    edit = await _json_body(request, ExperimentEdit)
+    name = _Query(request).required("name")
+    return json_response(await _in_thread(_store(request).edit_experiment, name, edit))
+
+
+async def _delete_experiment(request: Request) -> Response:
+    await _in_thread(_store(request).delete_experiment, _Query(request).required("name"))
+    return json_response(Deleted(1))
 
 
 async def _list_runs(request: Request) -> Response:
@@ -545,6 +557,23 @@ _LIST = {
 ROUTES: list[Route] = [
     Route("GET", "/api/v1/info", "What serves, and what", _info, answer=ServerInfo),
     Route("GET", "/api/v1/experiments", "All experiments", _experiments, answer=ExperimentList),
+    Route(
+        "PATCH",
+        "/api/v1/experiments",
+        "Archive, reactivate, tag; makes one of that name",
+        _edit_experiment,
+        query={"name": "of the experiment"},
+        body=ExperimentEdit,
+        answer=ExperimentInfo,
+    ),
+    Route(
+        "DELETE",
+        "/api/v1/experiments",
+        "Remove an experiment without runs",
+        _delete_experiment,
+        query={"name": "of the experiment"},
+        answer=Deleted,
+    ),
     Route("GET", "/api/v1/runs", "Search runs", _list_runs, query=_LIST, answer=RunPage),
     Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),
     Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),

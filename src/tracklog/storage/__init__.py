@@ -86,6 +86,16 @@ class ExperimentInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     active: int  # of them, not in a final status
     created_ms: int
     last_start_ms: int = 0
+    archived_ms: int | None = None  # None: active
+    tags: dict[str, str] = {}
+    id: str = ""  # a number, for clients that want one
+
+
+class ExperimentEdit(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What changes of an experiment. None leaves as it is; a tag of None is removed."""
+
+    archived: bool | None = None
+    tags: dict[str, str | None] = {}
 
 
 class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -295,6 +305,12 @@ class Store(Protocol):
 
     def experiments(self) -> list[ExperimentInfo]:
         """Return all experiments, the one with the latest run first."""
+
+    def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
+        """Change an experiment and return it; one of that name is made when there is none."""
+
+    def delete_experiment(self, name: str) -> None:
+        """Remove an experiment without runs. Raises NotFoundError, and ConflictError when it has some."""
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """Return a page of runs with params, tags and metric summaries."""

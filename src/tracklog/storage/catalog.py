@@ -33,7 +33,7 @@ BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; d
 _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount takes longer
 
 # {pk}: a key that is never used again; {blob}: bytes. BIGINT, DOUBLE PRECISION and TEXT mean the same to both.
-# Migration 1 (0.1): everything.
+# Migration 1 (0.1): everything. 2: experiments are archived and labelled; their tags are a JSON object.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -95,6 +95,10 @@ _MIGRATIONS: list[list[str]] = [
             "CREATE TABLE changes (pk {pk}, run_id TEXT NOT NULL, experiment TEXT NOT NULL, what TEXT NOT NULL,"
             " time_ms BIGINT NOT NULL)"
         ),
+    ],
+    [
+        "ALTER TABLE experiments ADD COLUMN archived_ms BIGINT",
+        "ALTER TABLE experiments ADD COLUMN tags TEXT NOT NULL DEFAULT '{{}}'",
     ],
 ]
 FORMAT = len(_MIGRATIONS)

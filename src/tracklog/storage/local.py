@@ -28,6 +28,7 @@ import numpy as np
 from sqlalchemy import BigInteger, BindParameter, Connection, Double, Text, bindparam, text
 
 from tracklog.errors import (
+    ConflictError,
     InvalidValueError,
     NotFoundError,
     StoreError,
@@ -64,6 +65,7 @@ from tracklog.records import (
 from tracklog.storage import (
     ArtifactInfo,
     Change,
+    ExperimentEdit,
     ExperimentInfo,
     GcReport,
     LogPage,
@@ -312,7 +314,11 @@ class LocalStore:
         )
         # Taking the number locks the experiment's row, so two new runs never get the same.
         experiment_pk, number = connection.execute(
-            text("UPDATE experiments SET next_number = next_number + 1 WHERE name = :name RETURNING pk, next_number - 1"),
+            text(
+                # An archived experiment that is used again is active again.
+                "UPDATE experiments SET next_number = next_number + 1, archived_ms = NULL WHERE name = :name"
+                " RETURNING pk, next_number - 1"
+            ),
             {"name": started.experiment},
         ).one()
         name = _plain(started.name) or f"run-{number}"
@@ -661,15 +667,20 @@ class LocalStore:
 
     def experiments(self) -> list[ExperimentInfo]:
         """See `Store.experiments`."""
+        return self._experiments()
+
+    def _experiments(self, name: str | None = None) -> list[ExperimentInfo]:
+        chosen = "" if name is None else " WHERE e.name = :name"
         with self._catalog.read() as connection:
             rows = connection.execute(
                 text(
-                    "SELECT e.name, e.created_ms, count(r.pk) AS runs, COALESCE(max(r.start_ms), 0) AS last_start,"
+                    "SELECT e.pk, e.name, e.created_ms, e.archived_ms, e.tags, count(r.pk) AS runs, "
+                    " COALESCE(max(r.start_ms), 0) AS last_start,"
                     " COALESCE(sum(CASE WHEN r.end_ms IS NULL AND r.heartbeat_ms >= :alive_since THEN 1 ELSE 0 END), 0) AS active"
-                    " FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL"
-                    " GROUP BY e.pk, e.name, e.created_ms ORDER BY last_start DESC, e.pk DESC"
+                    f" FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL{chosen}"
+                    " GROUP BY e.pk, e.name, e.created_ms, e.archived_ms, e.tags ORDER BY last_start DESC, e.pk DESC"
                 ),
-                {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS},
+                {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS} | ({} if name is None else {"name": name}),
             ).all()
         return [
             ExperimentInfo(
@@ -678,9 +689,63 @@ class LocalStore:
                 active=int(row.active),
                 created_ms=row.created_ms,
                 last_start_ms=row.last_start,
+                archived_ms=row.archived_ms,
+                tags=json.loads(row.tags),
+                id=str(row.pk),
             )
             for row in rows
         ]
+
+    def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
+        """See `Store.edit_experiment`."""
+        name = _plain(name)
+        if not name.strip() or any(not label.strip() for label in edit.tags):
+            raise InvalidValueError(
+                f"Cannot use {shown(name)} with tags {shown(list(edit.tags))}. Expected names that are not empty.",
+                parameter="name",
+                given=name,
+            )
+        with self._catalog.write() as connection:
+            connection.execute(
+                text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING"),
+                {"name": name, "now": self._clock_ms()},
+            )
+            row = connection.execute(  # the update locks the row before its tags are read
+                text("UPDATE experiments SET name = name WHERE name = :name RETURNING pk, archived_ms, tags"), {"name": name}
+            ).one()
+            tags: dict[str, str] = json.loads(row.tags)
+            for label, value in edit.tags.items():
+                if value is None:
+                    tags.pop(_plain(label), None)
+                else:
+                    tags[_plain(label)] = _plain(value)
+            archived = row.archived_ms
+            if edit.archived is not None:
+                archived = (archived or self._clock_ms()) if edit.archived else None
+            connection.execute(
+                text("UPDATE experiments SET archived_ms = CAST(:archived AS BIGINT), tags = :tags WHERE pk = :pk"),
+                {"archived": archived, "tags": json.dumps(tags, ensure_ascii=False), "pk": row.pk},
+            )
+        return self._experiments(name)[0]
+
+    def delete_experiment(self, name: str) -> None:
+        """See `Store.delete_experiment`."""
+        with self._catalog.write() as connection:
+            row = connection.execute(
+                text(
+                    "SELECT e.pk, (SELECT count(*) FROM runs r WHERE r.experiment_pk = e.pk) AS runs"
+                    " FROM experiments e WHERE e.name = :name"
+                ),
+                {"name": _plain(name)},
+            ).one_or_none()
+            if row is None:
+                raise NotFoundError(f"There is no experiment {name!r}.", what="experiment", given=name)
+            if row.runs:
+                raise ConflictError(
+                    f"Experiment {name!r} has {row.runs} runs (deleted ones count until they are cleaned up). Remove them first: "
+                    f"`tracklog rm`, then `tracklog gc`; or archive the experiment."
+                )
+            connection.execute(text("DELETE FROM experiments WHERE pk = :pk"), {"pk": row.pk})
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""

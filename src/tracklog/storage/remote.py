@@ -24,6 +24,7 @@ from tracklog.records import Batch, Watermark, encode_batch
 from tracklog.storage import (
     ArtifactInfo,
     Change,
+    ExperimentEdit,
     ExperimentInfo,
     GcReport,
     LogPage,
@@ -141,6 +142,15 @@ class RemoteStore:
         """See `Store.experiments`."""
         return self._get(dict[str, list[ExperimentInfo]], "/experiments")["experiments"]
 
+    def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
+        """See `Store.edit_experiment`."""
+        body = msgspec.msgpack.encode(edit)
+        return self._decoded(ExperimentInfo, self._send("PATCH", _experiment(name), body=body, media_type=_MSGPACK))
+
+    def delete_experiment(self, name: str) -> None:
+        """See `Store.delete_experiment`."""
+        self._send("DELETE", _experiment(name))
+
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
         return self._post(RunPage, "/runs/search", query)
@@ -231,6 +241,12 @@ def _run(run_id: str) -> str:
     if not run_id:  # which would be the address of something else
         raise NotFoundError("There is no run of the id ''. Expected 1 or more characters.", what="run", given=run_id)
     return f"/runs/{quote(run_id, safe='')}"
+
+
+def _experiment(name: str) -> str:
+    if not name:  # which would be the address of the list
+        raise NotFoundError("There is no experiment ''. Expected 1 or more characters.", what="experiment", given=name)
+    return f"/experiments?{urlencode({'name': name})}"
 
 
 def _file(run_id: str, path: str) -> str:
