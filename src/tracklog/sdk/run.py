@@ -19,7 +19,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError, NotFoundError, StoreError, shown
+from tracklog.errors import (
+    ConflictError,
+    InvalidTypeError,
+    InvalidValueError,
+    NotFoundError,
+    NotSupportedError,
+    StoreError,
+    UserErrorException,
+    shown,
+)
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
     DType,
@@ -36,7 +45,7 @@ from tracklog.records import (
     TagsSet,
 )
 from tracklog.sdk import values as convert
-from tracklog.sdk.experiment import Experiment
+from tracklog.sdk.experiment import DOCS_URL, Experiment
 from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, FLUSH_BEFORE_READ_S, Recorder, flush_living, now_ms, status_of
 from tracklog.settings import chosen_captures
 from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
@@ -44,7 +53,7 @@ from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from tracklog.sdk.configuration import ScriptRunConfig
+    from tracklog.sdk.configuration import Environment, ScriptRunConfig
     from tracklog.sdk.submitted import ScriptRun
     from tracklog.sdk.workspace import Workspace
 
@@ -530,7 +539,9 @@ class Run:
 
     # ----------------------------------------------------------------------- files
 
-    def upload_file(self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, **kwargs: Any) -> ArtifactInfo | None:
+    def upload_file(
+        self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, datastore_name: str | None = None
+    ) -> ArtifactInfo | None:
         """Keep a file with the run under `name` (a relative path), as it is now; one of that name is replaced."""
         name = validate_artifact_path(name)
         recorder = self._recording()
@@ -567,7 +578,7 @@ class Run:
         for name, path in zip(names, paths, strict=True):
             self.upload_file(name, path)
 
-    def upload_folder(self, name: str, path: str | os.PathLike[str], **kwargs: Any) -> None:
+    def upload_folder(self, name: str, path: str | os.PathLike[str], datastore_name: str | None = None) -> None:
         """Keep all files below a folder, as `name/…`. Links that lead out of it are left out."""
         root = Path(path)
         if not root.is_dir():
@@ -586,7 +597,9 @@ class Run:
         found = self._experiment.workspace.store.artifacts(self.id)
         return [artifact.path for artifact in found if not artifact.path.startswith(SNAPSHOT_FOLDER)]
 
-    def download_file(self, name: str, output_file_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> Path:
+    def download_file(
+        self, name: str, output_file_path: str | os.PathLike[str] | None = None, _validate_checksum: bool = False
+    ) -> Path:
         """Write a file of the run to disk: to `output_file_path` (a file or folder), by default its base name here."""
         self._flush_before_read()
         name = validate_artifact_path(name)
@@ -714,6 +727,97 @@ class Run:
     def parent(self) -> Run | None:
         """The run this one belongs to, None at the top."""
         return None if self._info.parent_id is None else self._experiment.workspace.get_run(self._info.parent_id)
+
+    def get_environment(self) -> Environment:
+        """Return the environment the run was submitted with: its name, the interpreter of this process.
+
+        Raises:
+            NotFoundError: the run was not submitted.
+        """
+        from tracklog.sdk.configuration import Environment
+
+        definition = self._fresh().info.get("definition")
+        if not isinstance(definition, dict) or not definition.get("environment"):
+            raise NotFoundError(f"Run {self.id} was not submitted with an environment.", what="environment", given=self.id)
+        return Environment(str(definition["environment"]))
+
+    def get_secret(self, name: str) -> str | None:
+        """Return an environment variable of this process; None when there is none. tracklog keeps no secrets."""
+        return os.environ.get(name)
+
+    def get_secrets(self, secrets: Iterable[str]) -> dict[str, str | None]:
+        """Return several environment variables of this process by name."""
+        return {name: self.get_secret(name) for name in secrets}
+
+    def register_model(
+        self,
+        model_name: str,
+        model_path: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        model_framework: str | None = None,
+        model_framework_version: str | None = None,
+        description: str | None = None,
+        datasets: Any = None,
+        sample_input_dataset: Any = None,
+        sample_output_dataset: Any = None,
+        resource_configuration: Any = None,
+        **kwargs: Any,
+    ) -> KeptModel:
+        """Keep a model's files with the run and label the run with its name. There is no registry yet that gives versions.
+
+        Args:
+            model_name: what it is called.
+            model_path: a file or folder of the run, or one on this disk that is uploaded first; by default `model_name`.
+            tags: of the model; kept as labels of the run, `model.<name>.<tag>`.
+            properties: the same.
+
+        Raises:
+            ModelPathNotFoundException: neither the run nor this disk has it; the message lists the run's files.
+        """
+        from tracklog.sdk.exceptions import ModelPathNotFoundException
+
+        given = str(model_path if model_path is not None else model_name)
+        path = validate_artifact_path(Path(given).as_posix().removeprefix("./") or given)
+        kept = self.get_file_names()
+        if not any(name == path or name.startswith(path + "/") for name in kept):
+            if Path(given).is_file():
+                self.upload_file(path, given)
+            elif Path(given).is_dir():
+                self.upload_folder(path, given)
+            else:
+                listed = ", ".join(kept[:20]) or "none"
+                raise ModelPathNotFoundException(
+                    f"There is no {given!r} to register, neither among the files of run {self.id} nor in {Path.cwd()}. "
+                    f"Files of the run: {listed}."
+                )
+        more = {**(tags or {}), **(properties or {})}
+        self.set_tags({f"model.{model_name}": path, **{f"model.{model_name}.{key}": value for key, value in more.items()}})
+        if not self._experiment.workspace.settings.quiet:
+            print(  # noqa: T201
+                f"tracklog: model {model_name!r} is kept as {path} of run {self.id}, without a version: "
+                "there is no model registry yet.",
+                file=sys.stderr,
+            )
+        return KeptModel(self, model_name, path, dict(tags or {}), dict(properties or {}), description or "")
+
+    @classmethod
+    def get_docs_url(cls) -> str:
+        """Return where the documentation of this class is."""
+        return DOCS_URL
+
+    @staticmethod
+    def list_by_compute(
+        compute: Any,
+        type: str | None = None,  # noqa: A002  # v1's name
+        tags: Any = None,
+        properties: Any = None,
+        status: str | None = None,
+    ) -> Iterator[Run]:
+        """Say that runs are not kept by compute target: they are executed on this machine."""
+        raise NotSupportedError(
+            "Runs are not listed by compute target: they are executed on this machine. Use Run.list(experiment, status=…)."
+        )
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
         """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
@@ -1119,9 +1223,50 @@ def _submitted_environment() -> tuple[str, str] | None:
     return os.environ["AZUREML_RUN_ID"], os.environ["AZUREML_ARM_PROJECT_NAME"]
 
 
-def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, **kwargs: Any) -> Run:
+def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True) -> Run:
     """Return a run of an experiment's workspace by its id."""
     return experiment.workspace.get_run(run_id)
+
+
+class KeptModel:
+    """A model whose files are kept with a run: what `Run.register_model` returns."""
+
+    def __init__(
+        self, run: Run, name: str, path: str, tags: dict[str, Any], properties: dict[str, Any], description: str
+    ) -> None:
+        self.run = run
+        self.run_id = run.id
+        self.experiment_name = run.experiment.name
+        self.workspace = run.experiment.workspace
+        self.name = name
+        self.path = path
+        self.tags = tags
+        self.properties = properties
+        self.description = description
+        self.url = _artifact_address(run.id, path)
+
+    @property
+    def version(self) -> int:
+        """Say that there is none."""
+        raise NotSupportedError(f"Model {self.name!r} has no version: there is no model registry yet. Its run is {self.run_id}.")
+
+    @property
+    def id(self) -> str:
+        """The run's id and the name."""
+        return f"{self.run_id}:{self.name}"
+
+    def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
+        """Write the model's files below a folder; return the path."""
+        target = Path(target_dir) / self.path.rsplit("/", 1)[-1]
+        if target.exists() and not (exist_ok or exists_ok):
+            raise UserErrorException(f"{target} exists already. Pass exist_ok=True to replace it.")
+        if self.path in self.run.get_file_names():
+            return str(self.run.download_file(self.path, target))
+        self.run.download_files(self.path, target, append_prefix=False)
+        return str(target)
+
+    def __repr__(self) -> str:
+        return f"KeptModel(name={self.name!r}, path={self.path!r}, run_id={self.run_id!r})"
 
 
 class MetricFile:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklog.errors import UserErrorException
+from tracklog.errors import NotSupportedError, UserErrorException
 from tracklog.settings import Settings, azure_config, is_remote, named_uri
 from tracklog.storage import RunInfo, RunQuery, Store, open_store
 
@@ -23,6 +23,9 @@ _PAGE = 200  # runs asked for at once when listing
 
 class Workspace:
     """Where runs are recorded and read. Opening costs nothing until something is read."""
+
+    DEFAULT_CPU_CLUSTER_NAME = "cpu-cluster"
+    DEFAULT_GPU_CLUSTER_NAME = "gpu-cluster"
 
     def __init__(
         self,
@@ -116,10 +119,24 @@ class Workspace:
         sku: str = "basic",
         tags: dict[str, str] | None = None,
         friendly_name: str | None = None,
-        *args: Any,
+        storage_account: Any = None,
+        key_vault: Any = None,
+        app_insights: Any = None,
+        container_registry: Any = None,
+        adb_workspace: Any = None,
+        primary_user_assigned_identity: Any = None,
+        cmk_keyvault: Any = None,
+        resource_cmk_uri: Any = None,
+        hbi_workspace: bool = False,
+        default_cpu_compute_target: Any = None,
+        default_gpu_compute_target: Any = None,
+        private_endpoint_config: Any = None,
+        private_endpoint_auto_approval: bool = True,
         exist_ok: bool = False,
         show_output: bool = True,
-        **kwargs: Any,
+        user_assigned_identity_for_cmk_encryption: Any = None,
+        system_datastores_auth_mode: str = "accessKey",
+        v1_legacy_mode: Any = None,
     ) -> Workspace:
         """Make a workspace of a name and return it. What v1 needed an Azure account for is accepted and not used.
 
@@ -176,6 +193,83 @@ class Workspace:
                 f"Start it: tracklog ui {self.uri}"
             )
         return url
+
+    def get_default_datastore(self) -> Any:
+        """Say that there are no datastores."""
+        raise self._absent("Datastores", "Read the files with the library you train with; keep small ones by run.upload_folder")
+
+    def set_default_datastore(self, name: str) -> None:
+        """Say that there are no datastores."""
+        self.get_default_datastore()
+
+    def get_default_keyvault(self) -> Any:
+        """Say that no secrets are kept."""
+        raise self._absent("Secrets", "Read them from the environment: os.environ['NAME'], or run.get_secret('NAME')")
+
+    def get_default_compute_target(self, type: str) -> Any:  # noqa: A002  # v1's name
+        """Say that there are no compute targets."""
+        raise self._absent("Compute targets", "Runs are executed on this machine: leave compute_target out")
+
+    def _absent(self, what: str, instead: str) -> NotSupportedError:
+        return NotSupportedError(f"{what} are not part of tracklog. {instead}.")
+
+    def list_keys(self) -> dict[str, Any]:
+        """Return the keys of the workspace: none, there is nothing to log in to."""
+        return {}
+
+    def sync_keys(self, no_wait: bool = False) -> None:
+        """Do nothing: there are no keys."""
+
+    def update(
+        self,
+        friendly_name: str | None = None,
+        description: str | None = None,
+        tags: dict[str, str] | None = None,
+        image_build_compute: Any = None,
+        service_managed_resources_settings: Any = None,
+        primary_user_assigned_identity: Any = None,
+        allow_public_access_when_behind_vnet: Any = None,
+        v1_legacy_mode: Any = None,
+    ) -> dict[str, Any]:
+        """Change the labels of this object and return `get_details()`. Nothing of it is stored."""
+        self.tags.update(tags or {})
+        return {**self.get_details(), **({"friendlyName": friendly_name} if friendly_name else {})}
+
+    def delete(self, delete_dependent_resources: bool = False, no_wait: bool = False) -> None:
+        """Refuse: a workspace is a folder or a server, and only its owner removes it."""
+        raise NotSupportedError(
+            f"A script cannot remove a whole workspace. Remove runs by `tracklog rm`, or the folder {self.uri} itself."
+        )
+
+    @staticmethod
+    def setup() -> Workspace:
+        """Return the default workspace; v1 asked questions here."""
+        return Workspace.from_config()
+
+    @property
+    def discovery_url(self) -> str:
+        """Address of the workspace."""
+        return self.uri
+
+    @property
+    def environments(self) -> dict[str, Any]:
+        """Registered environments by name."""
+        from tracklog.sdk.configuration import Environment
+
+        return dict(Environment.list(self))
+
+    def _none(self) -> dict[str, Any]:
+        """Return nothing: tracklog has none of these, so a workspace lists none."""
+        return {}
+
+    compute_targets = property(_none)
+    datasets = property(_none)
+    datastores = property(_none)
+    images = property(_none)
+    linked_services = property(_none)
+    models = property(_none)
+    private_endpoints = property(_none)
+    webservices = property(_none)
 
     @property
     def uri(self) -> str:
