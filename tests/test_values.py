@@ -337,7 +337,7 @@ def test_columns_of_unequal_length_are_listed() -> None:
         ({"a": {1, 2}}, "column `a` of `m`.*sorted"),
         ({"a": np.zeros((2, 2))}, r"column `a` of `m` was given an array of shape \(2, 2\)"),
         ({"a": [1, [2]]}, "element 1 of column `a` of `m`"),
-        ({1: [1]}, "column name must be text"),
+        ({(1,): [1]}, "column name must be text"),
     ],
     ids=["rows", "int", "text", "array", "dict in dict", "set", "2-d column", "nested", "column name"],
 )

@@ -15,12 +15,12 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tracklog.errors import InvalidValueError, TracklogError, shown
+from tracklog.errors import InvalidTypeError, InvalidValueError, TracklogError, shown
 from tracklog.journal import Writer
 from tracklog.records import (
     ArtifactStored,
@@ -88,6 +88,7 @@ class Recorder:
         self.run_id = run_id
         self._started = started
         self._counters: dict[str, itertools.count[int]] = {name: itertools.count(count) for name, count in (counts or {}).items()}
+        self._said: set[str] = set()  # metrics whose values had to become text
         self._lock = threading.RLock()
         self._writer: Writer | None = None
         self._drainer: Drainer | None = None
@@ -163,7 +164,15 @@ class Recorder:
                 self._put_scalar(key, item, given, checked_step, time_ms, "")
             return
         name = convert.metric_name(name)
-        number = convert.metric_value(value, name=name)
+        try:
+            number = convert.metric_value(value, name=name)
+        except InvalidTypeError as error:
+            if isinstance(value, (list, range, Generator)):  # v1 refuses these, too, and points to log_list
+                raise
+            number = convert.text_of(value)
+            if name not in self._said:
+                self._said.add(name)
+                _log.warning("%s Its text is recorded for now.", error.message)
         self._put_scalar(name, number, type(value), None if step is None else convert.step_value(step), now_ms(), description)
 
     def _put_scalar(

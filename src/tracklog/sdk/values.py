@@ -55,6 +55,8 @@ _UNFIT: Final = _Unfit.UNFIT
 
 # ---- names, steps, text
 
+_MAX_REPR_CHARS = 1000
+
 
 def metric_name(name: object, *, what: str = "metric") -> str:
     """Return `name` as a plain str. Blanks are kept: scripts have names that end in one.
@@ -122,6 +124,15 @@ def storable_text(text: str) -> str:
 # ---- metrics
 
 
+def text_of(value: object) -> str:
+    """Return what stands for a value that is no single one: its repr, cut to 1,000 characters, as Azure ML v1 stored it."""
+    try:
+        text = repr(value)
+    except Exception:  # a foreign __repr__ may do anything  # noqa: BLE001
+        text = f"<{type(value).__name__}>"
+    return storable_text(text[:_MAX_REPR_CHARS])
+
+
 def metric_value(value: object, *, name: str) -> MetricValue:
     """Return `value` as one number, bool, text or None.
 
@@ -181,7 +192,8 @@ def table_columns(table: object, *, name: str) -> dict[str, list[MetricValue]]:
     columns: dict[str, list[MetricValue]] = {}
     labels_are_text = isinstance(table, Mapping)
     for label, values in _table_items(table, name):
-        column = metric_name(label if labels_are_text else str(label), what="column")
+        is_label = labels_are_text and not isinstance(label, int)  # v1 takes numbers as labels
+        column = metric_name(label if is_label else str(label), what="column")
         if column in columns:
             raise InvalidValueError(
                 f"Table `{name}` has two columns `{column}`. Rename one of them.", parameter="value", given=table
