@@ -816,3 +816,166 @@ def test_gpus_are_listed_or_there_are_none() -> None:
         assert gpu.name
         assert gpu.memory_mb > 0
         assert all(re.fullmatch(r"[a-z]+\.[a-z]+", name) for name in gpu.quantities())
+
+
+# --------------------------------------------------------------------------- logging
+
+
+@contextlib.contextmanager
+def noting(**what: bool) -> Iterator[list[LogLine]]:
+    lines: list[LogLine] = []
+    captured = ConsoleCapture(lines.extend)
+    captured.start(**what)
+    try:
+        yield lines
+    finally:
+        captured.stop()
+
+
+def test_records_have_level_logger_and_time() -> None:
+    logger = logging.getLogger("training.loop")
+    logger.setLevel(logging.DEBUG)
+    before_ms = time.time_ns() // 1_000_000
+    with noting() as lines:
+        logger.debug("batch %d of %d", 3, 10)
+        logger.critical("diverged")
+
+    assert [(line.stream, line.level, line.logger, line.text) for line in lines] == [
+        ("logging", logging.DEBUG, "training.loop", "batch 3 of 10"),
+        ("logging", logging.CRITICAL, "training.loop", "diverged"),
+    ]
+    assert all(before_ms <= line.time_ms <= before_ms + 10_000 for line in lines)
+
+
+def test_a_record_is_one_line_with_whatever_handler_prints_it() -> None:
+    logger = logging.getLogger("printed")
+    with noting() as lines:
+        early = logging.StreamHandler(sys.stderr)
+        logger.addHandler(early)
+        logger.propagate = False
+        try:
+            logger.warning("once")
+            print("and this")
+        finally:
+            logger.removeHandler(early)
+            logger.propagate = True
+
+    assert [(line.stream, line.text) for line in lines] == [("logging", "once"), ("stdout", "and this")]
+
+
+def test_a_traceback_is_lines_of_its_record() -> None:
+    with noting() as lines:
+        try:
+            _ = 1 / 0
+        except ZeroDivisionError:
+            logging.getLogger("t").exception("step failed")
+
+    assert lines[0].text == "step failed"
+    assert lines[-1].text == "ZeroDivisionError: division by zero"
+    assert {line.level for line in lines} == {logging.ERROR}
+
+
+def test_logging_is_left_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level, logging.Logger.callHandlers)
+    with noting(), noting():
+        assert root.handlers == before[0]
+        assert root.level == before[1]
+
+    assert (list(root.handlers), root.level, logging.Logger.callHandlers) == before
+
+
+def test_a_patch_made_meanwhile_stays_and_records_are_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    with noting():
+        inner = logging.Logger.callHandlers
+
+        def patched(logger: logging.Logger, record: logging.LogRecord) -> None:
+            seen.append(record.getMessage())
+            inner(logger, record)
+
+        monkeypatch.setattr(logging.Logger, "callHandlers", patched)
+    with noting() as lines:
+        logging.getLogger("p").error("again")
+
+    assert seen == ["again"]
+    assert [line.text for line in lines] == ["again"]
+    assert logging.Logger.callHandlers is patched
+
+
+def test_the_talk_of_recording_itself_is_not_recorded() -> None:
+    ours = logging.getLogger("tracklog.storage.remote")
+    ours.setLevel(logging.DEBUG)
+    with noting() as lines:
+        ours.debug("POST /batches: 200")
+        ours.warning("no answer")
+
+    assert [line.text for line in lines] == ["no answer"]
+
+
+def test_arguments_that_do_not_fit_lose_no_message(capsys: pytest.CaptureFixture[str]) -> None:
+    with noting() as lines:
+        logger = logging.getLogger("bad")
+        logger.propagate = False  # the handlers of pytest raise
+        try:
+            logger.error("a %d", "word")
+        finally:
+            logger.propagate = True
+
+    assert lines[0].text == "a %d"
+
+
+def test_without_logging_what_handlers_print_is_console_output() -> None:
+    with noting(logged=False) as lines:
+        handler = logging.StreamHandler(sys.stderr)
+        logging.getLogger("c").addHandler(handler)
+        try:
+            logging.getLogger("c").error("printed")
+        finally:
+            logging.getLogger("c").removeHandler(handler)
+
+    assert ("stderr", "printed") in [(line.stream, line.text) for line in lines]
+
+
+def test_the_level_that_another_process_prints_is_read() -> None:
+    lines: list[LogLine] = []
+    captured = ConsoleCapture(lines.extend, reads_levels=True)
+    printed = [
+        ("WARNING:train.loop:slow", logging.WARNING, "train.loop"),
+        ("2026-11-24 10:00:00,123 - train - ERROR - lost", logging.ERROR, ""),
+        ("[I] no ERRORS here", 0, ""),
+        ("x" * 90 + " ERROR", 0, ""),
+    ]
+    captured.take("stderr", "".join(f"{text}\n" for text, _, _ in printed))
+    captured.stop()
+
+    assert [(line.text, line.level, line.logger) for line in lines] == printed
+
+
+def test_basic_config_shows_each_request_without_secrets_and_says_it_once(tmp_path: Path) -> None:
+    from tests.servers import serve
+
+    script = """
+import logging, sys, tracklog
+run = tracklog.start_run("x", uri=sys.argv[1], capture=["console", "logging"])
+logging.basicConfig(level=logging.DEBUG)
+logging.getLogger("mine").info("hello %s", "there")
+run.log("a", 1)
+run.complete()
+assert len(logging.getLogger().handlers) == 1
+lines = run.experiment.workspace.store.log_lines(run.id).lines
+print([(line.stream, line.level, line.logger) for line in lines if line.text.endswith("hello there")])
+"""
+    with serve(tmp_path / "w") as server:
+        done = subprocess.run(
+            [sys.executable, "-c", script, server.url],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "TRACKLOG_JOURNALS": str(tmp_path / "journals")},
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert f"[('logging', {logging.INFO}, 'mine')]" in done.stdout
+    assert "INFO:mine:hello there" in done.stderr
+    assert re.search(r"DEBUG:tracklog.storage.remote:POST /\S+: 200 in [0-9.]+ ms", done.stderr)

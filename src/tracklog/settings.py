@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tracklog.errors import InvalidValueError, shown
 
-CAPTURES = ("command", "git", "python", "packages", "host", "console", "system")
+CAPTURES = ("command", "git", "python", "packages", "host", "console", "logging", "system")
 
 
 @dataclass(frozen=True)

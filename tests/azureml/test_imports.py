@@ -30,7 +30,7 @@ azureml.core.authentication.AzureCliAuthentication azureml.core.authentication.M
 azureml.telemetry.set_diagnostics_collection azureml.exceptions.ComputeTargetException azureml.exceptions.AzureMLException
 azureml.exceptions.UserErrorException azureml.exceptions.RunEnvironmentException azureml.exceptions.ActivityFailedException
 azureml.exceptions.WebserviceException azureml.exceptions.ModelNotFoundException
-""".split()  # noqa: SIM905: a list would take a line for each
+""".split()  # noqa: SIM905  # a list would take a line for each
 
 # … and what it does not.
 OUTSIDE = """
@@ -51,7 +51,7 @@ azureml.data.dataset_consumption_config.DatasetConsumptionConfig azureml.tensorb
 azureml.core.resource_configuration.ResourceConfiguration azureml.train.hyperdrive.uniform azureml.core.ComputeTarget
 azureml.interpret.ExplanationClient azureml.core.image.ContainerImage azureml.train.hyperdrive.GridParameterSampling
 azureml.data.dataset_factory.TabularDatasetFactory azureml.opendatasets.MNIST
-""".split()  # noqa: SIM905: a list would take a line for each
+""".split()  # noqa: SIM905  # a list would take a line for each
 
 
 def imported(spelling: str) -> object:

@@ -268,7 +268,11 @@ def _cpu_model() -> str:
 
 
 class ConsoleCapture:
-    """Copies what is printed to `sys.stdout` and `sys.stderr` as lines. Several captures see the same lines.
+    """Copies what is printed to `sys.stdout` and `sys.stderr`, and what Python's `logging` lets pass, as lines.
+
+    Several captures see the same lines. A record of `logging` is one line (or several, with a traceback) with its level,
+    logger and time; what handlers print of it to the console is not noted again. No handler is added, so
+    `logging.basicConfig` and the last-resort handler do what they do without a capture.
 
     Lines of different threads do not mix. `\\r` begins a line anew, so of a progress bar the last state counts. Bytes
     written to `.buffer` or to the file descriptor, as by child processes, are not seen.
@@ -277,18 +281,24 @@ class ConsoleCapture:
     caller's thread and in order; nothing that `write_lines` prints there is captured.
     """
 
-    def __init__(self, write_lines: Callable[[list[LogLine]], None]) -> None:
+    def __init__(self, write_lines: Callable[[list[LogLine]], None], *, reads_levels: bool = False) -> None:
+        """Prepare a capture; `reads_levels`: what another process prints is searched for the level of its logging."""
         self._write_lines = write_lines
+        self._reads_levels = reads_levels
         self._lines: deque[LogLine] = deque()
         self._unfinished: dict[tuple[str, int], list[str]] = {}  # pieces of a line without its end, by stream and thread
         self._tees: list[_Tee] = []
+        self._takes_records = False
         self._handing_over = threading.RLock()
         self._handing_over_thread = 0
         self._has_failed = False
 
-    def start(self) -> None:
-        """Begin to copy."""
-        for name in ("stdout", "stderr"):
+    def start(self, *, printed: bool = True, logged: bool = True) -> None:
+        """Begin to copy what is printed, what is logged through `logging`, or both."""
+        self._takes_records = logged
+        if logged:
+            _records.add(self)
+        for name in ("stdout", "stderr") if printed else ():
             stream = getattr(sys, name)
             if stream is not None:  # pythonw and some services have none
                 tee = _Tee(stream, name, self)
@@ -299,6 +309,7 @@ class ConsoleCapture:
     def stop(self) -> None:
         """Stop copying and hand over what is left. A stream that somebody wrapped since stays and only passes on."""
         _captures.discard(self)
+        _records.remove(self)
         self._detach()
         for address in list(self._unfinished):
             text = "".join(self._unfinished.pop(address, ()))
@@ -325,7 +336,7 @@ class ConsoleCapture:
     def take(self, stream: str, text: str) -> None:
         """Note what was written to a stream."""
         thread = threading.get_ident()
-        if thread == self._handing_over_thread:
+        if thread == self._handing_over_thread or (self._takes_records and thread in _records.printing):
             return
         address = (stream, thread)
         if "\n" not in text and "\r" not in text and len(text) < _MAX_LINE_CHARS:
@@ -344,11 +355,21 @@ class ConsoleCapture:
         if rest:
             self._unfinished[address] = [rest]
 
+    def take_record(self, record: logging.LogRecord, lines: list[str]) -> None:
+        """Note a record of `logging`, whose text with its traceback is `lines`."""
+        if threading.get_ident() != self._handing_over_thread:
+            for line in lines:
+                text = storable_text(line)[:_MAX_LINE_CHARS]
+                self._lines.append(
+                    LogLine(int(record.created * 1000), "logging", text, record.levelno, storable_text(record.name))
+                )
+
     def _add(self, stream: str, line: str) -> None:
         line = storable_text(line.rstrip("\r").rpartition("\r")[2])
         now_ms = time.time_ns() // 1_000_000
+        level, logger = _printed_level(line) if self._reads_levels else (0, "")
         for start in range(0, max(len(line), 1), _MAX_LINE_CHARS):
-            self._lines.append(LogLine(now_ms, stream, line[start : start + _MAX_LINE_CHARS]))
+            self._lines.append(LogLine(now_ms, stream, line[start : start + _MAX_LINE_CHARS], level, logger))
 
     def _detach(self) -> None:
         for tee in self._tees:
@@ -369,6 +390,19 @@ class ConsoleCapture:
         self._detach()
 
 
+_LEVEL = re.compile(r"(?<![\w.])(DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL)(?![\w.])(?::([\w.]+):)?")
+_LEVEL_WITHIN = 80  # characters: formats put a level after time, process and logger, and a message may have the word, too
+
+
+def _printed_level(line: str) -> tuple[int, str]:
+    """Return the logging level that a printed line names, and the logger where it has `basicConfig`'s form; else (0, "")."""
+    found = _LEVEL.search(line, 0, _LEVEL_WITHIN)
+    if found is None:
+        return 0, ""
+    level = int(getattr(logging, found[1]))
+    return level, found[2] if found[2] and found.start() == 0 else ""
+
+
 _captures: weakref.WeakSet[ConsoleCapture] = weakref.WeakSet()
 
 
@@ -376,10 +410,92 @@ def _forked() -> None:
     for capture in list(_captures):
         capture.forked()
     _captures.clear()
+    _records.forked()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
+
+
+class _Records:
+    """Shows each record of `logging` to the captures that listen, before its handlers print it.
+
+    Records are seen where a logger hands them to its handlers: once each, after levels and filters, whatever `propagate` says.
+    A handler of our own at the root would see fewer, make `basicConfig` do nothing, and silence the last resort.
+    """
+
+    def __init__(self) -> None:
+        self.forked()
+
+    def forked(self) -> None:
+        """Begin anew: in a forked child nobody listens."""
+        self.printing: set[int] = set()  # threads in which handlers are printing a record
+        self.listeners: tuple[ConsoleCapture, ...] = ()  # replaced as a whole: records are noted without a lock
+        self._lock = threading.Lock()
+        self._undo: Callable[[], None] = lambda: None
+
+    def add(self, capture: ConsoleCapture) -> None:
+        """Show records to a capture, too."""
+        with self._lock:
+            if not self.listeners:
+                self._undo = self._step_in()
+            self.listeners = (*self.listeners, capture)
+
+    def remove(self, capture: ConsoleCapture) -> None:
+        """Show a capture nothing more. With the last one `logging` is as it was."""
+        with self._lock:
+            if capture in self.listeners:
+                self.listeners = tuple(one for one in self.listeners if one is not capture)
+                if not self.listeners:
+                    self._undo()
+
+    def _step_in(self) -> Callable[[], None]:
+        before = logging.Logger.callHandlers
+
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            thread = threading.get_ident()
+            listeners = self.listeners
+            if not listeners or thread in self.printing:
+                before(logger, record)
+                return
+            if _is_worth_noting(record):
+                lines = _lines_of(record)
+                for capture in listeners:
+                    capture.take_record(record, lines)
+            self.printing.add(thread)
+            try:
+                before(logger, record)
+            finally:
+                self.printing.discard(thread)
+
+        def undo() -> None:
+            if logging.Logger.callHandlers is call_handlers:  # else somebody stepped in after us, and calls us still
+                setattr(logging.Logger, "callHandlers", before)  # noqa: B010  # mypy takes an assignment for a mistake
+
+        setattr(logging.Logger, "callHandlers", call_handlers)  # noqa: B010
+        return undo
+
+
+_records = _Records()
+_formatter = logging.Formatter()
+
+
+def _is_worth_noting(record: logging.LogRecord) -> bool:
+    """Return False for the talk of recording itself: noting what sending a batch logs would make the next batch."""
+    ours = record.name.partition(".")[0] == "tracklog" or str(record.threadName).startswith("tracklog-")
+    return not ours or record.levelno >= logging.WARNING
+
+
+def _lines_of(record: logging.LogRecord) -> list[str]:
+    try:
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + (record.exc_text or _formatter.formatException(record.exc_info))
+        if record.stack_info:
+            text += "\n" + record.stack_info
+    except Exception:  # arguments that do not fit the message: `logging` complains on stderr  # noqa: BLE001
+        text = str(record.msg)
+    return text.split("\n")
 
 
 class _Tee:

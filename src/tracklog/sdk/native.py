@@ -40,7 +40,7 @@ def start_run(
         resume: go on with the run of `run_id` (or give the id here): it must exist.
         parent: the run this one belongs to.
         capture: what is recorded by itself: True, False, or some of "command", "git", "python", "packages", "host",
-            "console", "system"; by default TRACKLOG_CAPTURE, else everything.
+            "console", "logging", "system"; by default TRACKLOG_CAPTURE, else everything.
         uri: workspace, a folder or http(s)://…; by default TRACKLOG_URI, the nearest `.tracklog` folder, `~/.tracklog`.
 
     Returns:

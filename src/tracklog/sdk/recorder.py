@@ -309,9 +309,9 @@ class Recorder:
 
             self._captured = threading.Thread(target=look, name="tracklog-capture", daemon=True)
             self._captured.start()
-        if "console" in what:
+        if what & {"console", "logging"}:
             self._console = capture.ConsoleCapture(self._add_lines)
-            self._console.start()
+            self._console.start(printed="console" in what, logged="logging" in what)
             threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
         if "system" in what:
             self._monitor = capture.SystemMonitor(self.log)
@@ -321,7 +321,7 @@ class Recorder:
         """Return a function that takes what another process prints: `(stream, text)`, in pieces of any size."""
         from tracklog.sdk import capture
 
-        self._console = capture.ConsoleCapture(self._add_lines)
+        self._console = capture.ConsoleCapture(self._add_lines, reads_levels=True)
         threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
         return self._console.take
 

@@ -242,7 +242,7 @@ def execute(execution: Execution, *, pass_through: bool) -> int:
     recorder = run._recorder  # noqa: SLF001  # the watching half of the same class
     assert recorder is not None  # noqa: S101  # _joined has made it
     output = recorder.record_output()
-    recorder.capture(frozenset(execution.capture) - {"command", "console"})
+    recorder.capture(frozenset(execution.capture) - {"command", "console", "logging"})
     started_ms = now_ms()
     recorder.add(StatusChanged(RunStatus.RUNNING, started_ms))
     errors: deque[str] = deque(maxlen=_TAIL_LINES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -38,6 +40,8 @@ from tracklog.storage import (
     frames,
     validate_artifact_path,
 )
+
+_log = logging.getLogger(__name__)  # method, path and status of each request; neither headers nor bodies
 
 _CONNECT_S = 5.0
 _READ_S = 120.0  # a large upload is answered after it is on the server's disk
@@ -76,14 +80,17 @@ class RemoteStore:
             headers["Content-Type"] = media_type
         if not stream:
             headers["Accept-Encoding"] = "gzip"
+        started = time.perf_counter()
         try:
             response = self._connections().request(
                 method, f"{self.uri}/api/v1{path}", body=body, headers=headers, preload_content=not stream
             )
         except urllib3.exceptions.HTTPError as error:
+            _log.debug("%s %s: no answer after %.0f ms", method, path, 1000 * (time.perf_counter() - started))
             raise StoreUnavailableError(
                 f"The tracklog server {self.uri} does not answer: {error}. Check the address, and that `tracklog serve` runs."
             ) from error
+        _log.debug("%s %s: %d in %.1f ms", method, path, response.status, 1000 * (time.perf_counter() - started))
         if response.status >= 400:
             raise self._error(response.status, response.data)
         return response
