@@ -242,6 +242,8 @@ class Run:
         self._recording().close(None, None, CLOSE_TIMEOUT_S)
         self._status = status
         self._is_live = False
+        self._recorder = None  # what is said of the run from now on, such as `cancel`, is said to the store anew
+        del self.log
 
     def _use_recorder(self, recorder: Recorder) -> None:
         self._recorder = recorder
