@@ -11,6 +11,7 @@ AzureMLException                               root of Azure ML v1's errors; `.m
     │       └── UnsupportedMediaTypeError      … of a content type its route does not take
     ├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`
     ├── ConflictError                          what is asked contradicts what is stored
+    │   ├── RunDeletedError                    a client without a journal writes to a deleted run
     │   └── WriterGapError                     a batch starts after the last one stored; `.expected`
     ├── StoreError (OSError)                   the store itself fails
     │   ├── StoreUnavailableError              … for now: locked, down, unreachable; trying again is sensible
@@ -174,6 +175,12 @@ class ConflictError(TracklogError):
 
     code = "CONFLICT"
     status = 409
+
+
+class RunDeletedError(ConflictError):
+    """A client without a journal writes to a run that is deleted."""
+
+    code = "RUN_DELETED"
 
 
 class WriterGapError(ConflictError):

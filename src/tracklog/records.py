@@ -135,10 +135,11 @@ class StatusChanged(msgspec.Struct, tag_field="event", tag="status", frozen=True
     error: ErrorInfo | None = None
 
 
-class ParamsSet(msgspec.Struct, tag_field="event", tag="params", frozen=True):
-    """Inputs of the run. The first value of a name stays."""
+class ParamsSet(msgspec.Struct, tag_field="event", tag="params", frozen=True, omit_defaults=True):
+    """Inputs of the run. The first value of a name stays; with `strict` another value refuses the batch as a whole."""
 
     values: dict[str, ParamValue]
+    strict: bool = False
 
 
 class TagsSet(msgspec.Struct, tag_field="event", tag="tags", frozen=True):
@@ -178,6 +179,33 @@ class ArtifactStored(msgspec.Struct, tag_field="event", tag="artifact", frozen=T
     blob: str = ""  # file name below the journal's blobs/; "" when the store has the bytes already
 
 
+class DatasetInput(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A data set that a run read. Equal `name` and `digest` mean the same data."""
+
+    name: str
+    digest: str = ""
+    source_type: str = ""  # what `source` is: "local", "http", "delta_table" …
+    source: str = ""  # where it came from: JSON text, an address or a path
+    schema: str = ""  # JSON text
+    profile: str = ""  # JSON text
+    tags: dict[str, str] = {}  # of this use, such as {"mlflow.data.context": "training"}
+
+
+class ModelOutput(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A logged model that a run made, at a step of its training."""
+
+    model_id: str
+    step: int = 0
+
+
+class LineageAdded(msgspec.Struct, tag_field="event", tag="lineage", frozen=True, omit_defaults=True):
+    """What the run read and made. Adding what is there already changes nothing."""
+
+    datasets: list[DatasetInput] = []
+    model_inputs: list[str] = []  # ids of logged models
+    model_outputs: list[ModelOutput] = []
+
+
 class LogLine(msgspec.Struct, frozen=True, array_like=True):
     """One line of console output or of Python logging, without its line end."""
 
@@ -206,6 +234,7 @@ Event = Union[
     RunEdited,
     ArtifactStored,
     LogLines,
+    LineageAdded,
 ]
 
 
@@ -222,6 +251,9 @@ class Batch(msgspec.Struct, omit_defaults=True):
     `points` is a whole number of 32-byte `POINT` records, the first with number `points_start`.
     `keys` defines every key that `points` and `events` use, whether or not its event is in this batch.
     An empty batch of a live writer is a heartbeat.
+
+    `writer_id` "" is a client without a journal, one request a batch: nothing is skipped and no watermark kept, a deleted
+    run refuses it, and of points at the same step and time the greatest value counts as the last one (MLflow's rule).
     """
 
     run_id: str

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import msgspec
 
 from tracklog.errors import InvalidPathError, InvalidValueError, shown
-from tracklog.records import Batch, DType, ErrorInfo, LogLine, MetricKind, ParamValue, RunStatus, Watermark
+from tracklog.records import (
+    Batch,
+    DatasetInput,
+    DType,
+    ErrorInfo,
+    LogLine,
+    MetricKind,
+    ModelOutput,
+    ParamValue,
+    RunStatus,
+    Watermark,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +84,9 @@ class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     properties: dict[str, str] = {}
     metrics: list[MetricSummary] = []
     children: int = 0  # how many direct child runs
+    datasets: list[DatasetInput] = []
+    model_inputs: list[str] = []  # ids of logged models the run read
+    model_outputs: list[ModelOutput] = []
 
     # only `get_run` fills this
     info: dict[str, Any] = {}
@@ -89,32 +103,44 @@ class ExperimentInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     archived_ms: int | None = None  # None: active
     tags: dict[str, str] = {}
     id: str = ""  # a number, for clients that want one
+    deleted_ms: int | None = None  # None: not deleted
+    updated_ms: int = 0  # of the last edit; the creation's time when there was none
+    artifact_location: str = ""  # remote address where clients keep files by themselves; "": they are given to the store
 
 
 class ExperimentEdit(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What changes of an experiment. None leaves as it is; a tag of None is removed."""
+    """What changes of an experiment. None leaves as it is; a tag of None is removed.
+
+    `deleted`: its runs are marked with it, and all of them revived with it, so that nothing is lost before `gc`.
+    """
 
     archived: bool | None = None
     tags: dict[str, str | None] = {}
+    deleted: bool | None = None
+    name: str | None = None  # a new name; ConflictError when another experiment has it
 
 
 class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which runs, in which order.
 
+    `filter`: a condition in the filter language, see `tracklog.storage.filters`; "" finds all.
     `text`: words, each must occur (any case) in the run's name, id, experiment, status, type, user, a tag or a param.
-    `order_by`: `start`, `name`, `number`, `status`, `duration`, `experiment`, `user`, or `metric:NAME`,
-    `param:NAME`, `tag:NAME`; a leading `-` turns it round. Runs without the value come last either way;
-    equal values: newest first.
+    `order_by`: one or several, the first weighs most, of `start`, `end`, `name`, `number`, `status`, `duration`,
+    `experiment`, `user`, `id`, or `metric:NAME`, `param:NAME`, `tag:NAME`; `metric.min:NAME`, `metric.max:NAME` and
+    `metric.mean:NAME` are the other numbers of a series. A leading `-` turns it round. Runs without
+    the value come last either way, NaN between them and numbers; equal values: newest first.
     """
 
     experiment: str | None = None
+    experiments: list[str] | None = None  # any of these names; [] finds nothing
+    filter: str = ""
     text: str = ""
     status: list[RunStatus] | None = None
     ids: list[str] | None = None
     parent_id: str | None = None  # children of this run
     top_level: bool = False  # leave out child runs
-    deleted: bool = False  # True: only deleted runs
-    order_by: str = "-start"
+    deleted: bool | None = False  # True: only deleted runs; None: those too
+    order_by: str | list[str] = "-start"
     limit: int = 100
     page_token: str | None = None
 
@@ -268,7 +294,7 @@ class Change(msgspec.Struct, frozen=True):
     id: int  # ascending; resume from here
     run_id: str
     experiment: str
-    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted"
+    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage"
     time_ms: int
 
 
@@ -298,6 +324,8 @@ class Store(Protocol):
         Raises:
             WriterGapError: the batch starts above the watermark.
             NotFoundError: the run does not exist and no RunStarted event creates it.
+            ConflictError: a strict param has another value; the batch has no effect.
+            RunDeletedError: the run is deleted, and the batch has no writer.
         """
 
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
@@ -330,6 +358,7 @@ class Store(Protocol):
     def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
         """Return lines of the run's log; a negative `first_line` counts from the end."""
 
+    # `run_id` of the five methods below may also be the id of a logged model, which owns files as a run does.
     def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:
         """Store a file under the run, replacing one of that path. `move` allows to take the source file itself."""
 

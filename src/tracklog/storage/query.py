@@ -164,7 +164,8 @@ class RunSearch:
     """A run query as SQL. `count` and `page` are statements over `parameters`."""
 
     def __init__(self, query: RunQuery, now_ms: int) -> None:
-        self._order_by = query.order_by
+        order_by = query.order_by if isinstance(query.order_by, str) else ",".join(query.order_by)
+        self._order_by = order_by
         after_values = None
         if query.page_token is not None:
             # All pages of a search go by the clock of the first, or a running duration would move between them.
@@ -180,7 +181,7 @@ class RunSearch:
         self.parameters: dict[str, Any] = {"alive_since": now_ms - HEARTBEAT_LOST_MS, "now": now_ms}
         self.expanding: list[str] = []  # names of list parameters
         where = self._where(query)
-        order_join, keys = self._order(query.order_by)
+        order_join, keys = self._order(order_by)
         tables = "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk"
         condition = " AND ".join(where) or "1 = 1"
         self.count = f"SELECT count(*) {tables} WHERE {condition}"
