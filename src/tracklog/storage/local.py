@@ -11,6 +11,7 @@ compacted into chunks; reading sees both, in the order logged.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -25,7 +26,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
-from sqlalchemy import BigInteger, BindParameter, Connection, Double, Text, bindparam, text
+from sqlalchemy import BigInteger, BindParameter, Connection, Double, Text, TextClause, bindparam, text
 
 from tracklog.errors import (
     ConflictError,
@@ -143,6 +144,37 @@ _UPDATE_SERIES = text(
     WHERE pk = :pk"""  # nothing but parameters
 )
 
+# Statements of every batch are made once: to parse one anew takes as long as to run it.
+_SELECT_RUN = text(
+    "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms "
+    "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.id = :id"
+)
+_SELECT_WRITER = text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id")
+_UPSERT_WRITER = text(
+    "INSERT INTO writers (run_pk, id, points, events) VALUES (:run, :id, :points, :events) "
+    "ON CONFLICT (run_pk, id) DO UPDATE SET points = excluded.points, events = excluded.events"
+)
+_HEARTBEAT = text("UPDATE runs SET heartbeat_ms = :now, lost = 0 WHERE pk = :pk")
+_INSERT_EXPERIMENT = text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING")
+_INSERT_SERIES = text(
+    "INSERT INTO series (run_pk, experiment_pk, name, col, is_text, kind, dtype, description)"
+    " VALUES (:run, :experiment, :name, :col, :is_text, :kind, :dtype, :description)"
+    " ON CONFLICT (run_pk, name, col, is_text) DO NOTHING"
+)
+_SELECT_SERIES = text("SELECT pk, name, col, is_text FROM series WHERE run_pk = :run")
+_INSERT_HOT = text("INSERT INTO hot (run_pk, n, data) VALUES (:run, :n, :data)")
+_COUNT_HOT = text("UPDATE runs SET hot_points = hot_points + :n, hot_batches = hot_batches + 1 WHERE pk = :pk")
+_INSERT_PARAM = text(
+    "INSERT INTO params (run_pk, name, kind, value, number) VALUES (:run, :name, :kind, :value, :number)"
+    " ON CONFLICT (run_pk, name) DO NOTHING"
+).bindparams(bindparam("number", type_=Double))
+_SET_STATUS = text(
+    "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
+    " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END"
+    " WHERE pk = :pk AND status_ms <= :time"
+).bindparams(bindparam("end", type_=BigInteger), bindparam("error", type_=Text))
+_INSERT_CHANGE = text("INSERT INTO changes (run_id, experiment, what, time_ms) VALUES (:run, :experiment, :what, :now)")
+
 
 class _Run:
     """What `apply` must know of the run it writes to."""
@@ -247,9 +279,7 @@ class LocalStore:
                 max(stored.events, batch.events_start + len(batch.events)),
             )
             if batch.live:
-                connection.execute(
-                    text("UPDATE runs SET heartbeat_ms = :now, lost = 0 WHERE pk = :pk"), {"now": now, "pk": run.pk}
-                )
+                connection.execute(_HEARTBEAT, {"now": now, "pk": run.pk})
             self._make_series(connection, run, batch.keys, points, events)
             if len(points):
                 self._add_points(connection, run, batch.keys, points)
@@ -257,10 +287,7 @@ class LocalStore:
                 self._add_events(connection, run, batch.keys, events, now)
             if reached != stored:
                 connection.execute(
-                    text(
-                        "INSERT INTO writers (run_pk, id, points, events) VALUES (:run, :id, :points, :events) "
-                        "ON CONFLICT (run_pk, id) DO UPDATE SET points = excluded.points, events = excluded.events"
-                    ),
+                    _UPSERT_WRITER,
                     {"run": run.pk, "id": batch.writer_id, "points": reached.points, "events": reached.events},
                 )
             if run.what:
@@ -283,13 +310,7 @@ class LocalStore:
     def _run_row(self, connection: Connection, run_id: str) -> Any:
         if "\x00" in run_id:  # which no stored id has, and PostgreSQL refuses
             return None
-        return connection.execute(
-            text(
-                "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms "
-                "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.id = :id"
-            ),
-            {"id": run_id},
-        ).one_or_none()
+        return connection.execute(_SELECT_RUN, {"id": run_id}).one_or_none()
 
     def _known_run(self, connection: Connection, run_id: str) -> Any:
         row = self._run_row(connection, run_id)
@@ -298,20 +319,14 @@ class LocalStore:
         return row
 
     def _writer(self, connection: Connection, run_pk: int, writer_id: str) -> Watermark:
-        row = connection.execute(
-            text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id"),
-            {"run": run_pk, "id": writer_id},
-        ).one_or_none()
+        row = connection.execute(_SELECT_WRITER, {"run": run_pk, "id": writer_id}).one_or_none()
         return Watermark() if row is None else Watermark(row.points, row.events)
 
     def _create_run(self, connection: Connection, batch: Batch, events: list[Any], now: int) -> Any:
         started = next((event for event in events if isinstance(event, RunStarted)), None)
         if started is None:
             raise _no_run(batch.run_id)
-        connection.execute(
-            text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING"),
-            {"name": started.experiment, "now": now},
-        )
+        connection.execute(_INSERT_EXPERIMENT, {"name": started.experiment, "now": now})
         # Taking the number locks the experiment's row, so two new runs never get the same.
         experiment_pk, number = connection.execute(
             text(
@@ -349,35 +364,32 @@ class LocalStore:
     def _series(self, connection: Connection, run: _Run, keys: list[MetricKey]) -> list[int]:
         """Return the series of each key, creating those that are new."""
         known = self._series_pks.get(run.pk, {})
-        pks = []
-        for key in keys:
-            is_text = key.dtype is DType.TEXT
-            address = (key.name, key.column, is_text)
-            pk = known.get(address) or run.made.get(address)
-            if pk is None:
-                # DO UPDATE rather than DO NOTHING: only then RETURNING gives the row that is there already.
-                pk = int(
-                    connection.execute(
-                        text(
-                            "INSERT INTO series (run_pk, experiment_pk, name, col, is_text, kind, dtype, description)"
-                            " VALUES (:run, :experiment, :name, :col, :is_text, :kind, :dtype, :description)"
-                            " ON CONFLICT (run_pk, name, col, is_text) DO UPDATE SET name = excluded.name RETURNING pk"
-                        ),
-                        {
-                            "run": run.pk,
-                            "experiment": run.experiment_pk,
-                            "name": key.name,
-                            "col": key.column,
-                            "is_text": int(is_text),
-                            "kind": key.kind.value,
-                            "dtype": key.dtype.value,
-                            "description": _plain(key.description),
-                        },
-                    ).scalar_one()
-                )
-                run.made[address] = pk
-            pks.append(pk)
-        return pks
+        addresses = [(key.name, key.column, key.dtype is DType.TEXT) for key in keys]
+        missing = {
+            address: key
+            for address, key in zip(addresses, keys, strict=False)
+            if address not in known and address not in run.made
+        }
+        if missing:
+            connection.execute(
+                _INSERT_SERIES,
+                [
+                    {
+                        "run": run.pk,
+                        "experiment": run.experiment_pk,
+                        "name": name,
+                        "col": column,
+                        "is_text": int(is_text),
+                        "kind": key.kind.value,
+                        "dtype": key.dtype.value,
+                        "description": _plain(key.description),
+                    }
+                    for (name, column, is_text), key in missing.items()
+                ],
+            )
+            rows = connection.execute(_SELECT_SERIES, {"run": run.pk})
+            run.made |= {(row.name, row.col, bool(row.is_text)): row.pk for row in rows}
+        return [run.made.get(address) or known[address] for address in addresses]
 
     def _make_series(self, connection: Connection, run: _Run, keys: list[MetricKey], points: Array, events: list[Any]) -> None:
         """Create what is missing in the order the keys were defined: the order of a table's columns."""
@@ -385,10 +397,7 @@ class LocalStore:
         self._series(connection, run, sorted((key for key in keys if key.key in used), key=lambda key: key.key))
 
     def _update_series(self, connection: Connection, run: _Run, updates: list[dict[str, Any]]) -> None:
-        updated = 0
-        for update in updates:
-            updated += connection.execute(_UPDATE_SERIES, update).rowcount
-        if updated != len(updates):
+        if connection.execute(_UPDATE_SERIES, updates).rowcount != len(updates):
             # The run was deleted and made anew elsewhere: what is remembered is wrong. The batch is sent again.
             self._series_pks.pop(run.pk, None)
             raise _stale_series(run.id)
@@ -423,14 +432,8 @@ class LocalStore:
             self._catalog.lock(connection, f"compact {run.pk}")
             self._add_chunks(connection, hot)
             return
-        connection.execute(
-            text("INSERT INTO hot (run_pk, n, data) VALUES (:run, :n, :data)"),
-            {"run": run.pk, "n": len(hot), "data": hot.tobytes()},
-        )
-        connection.execute(
-            text("UPDATE runs SET hot_points = hot_points + :n, hot_batches = hot_batches + 1 WHERE pk = :pk"),
-            {"n": len(hot), "pk": run.pk},
-        )
+        connection.execute(_INSERT_HOT, {"run": run.pk, "n": len(hot), "data": hot.tobytes()})
+        connection.execute(_COUNT_HOT, {"n": len(hot), "pk": run.pk})
         run.hot_points += len(hot)
         run.hot_batches += 1
 
@@ -505,14 +508,7 @@ class LocalStore:
 
     def _set_status(self, connection: Connection, run: _Run, event: StatusChanged) -> None:
         changed = connection.execute(
-            text(
-                "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
-                " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END"
-                " WHERE pk = :pk AND status_ms <= :time"
-            ).bindparams(
-                bindparam("end", type_=BigInteger),
-                bindparam("error", type_=Text),
-            ),
+            _SET_STATUS,
             {
                 "pk": run.pk,
                 "status": event.status.value,
@@ -526,15 +522,12 @@ class LocalStore:
             run.what.add("status")
 
     def _set_params(self, connection: Connection, run: _Run, event: ParamsSet) -> None:
+        rows = []
         for name, value in event.values.items():
             kind, shown_value, number = _param_row(value)
-            connection.execute(
-                text(
-                    "INSERT INTO params (run_pk, name, kind, value, number) VALUES (:run, :name, :kind, :value, :number)"
-                    " ON CONFLICT (run_pk, name) DO NOTHING"
-                ).bindparams(bindparam("number", type_=Double)),
-                {"run": run.pk, "name": _plain(name), "kind": kind, "value": shown_value, "number": number},
-            )
+            rows.append({"run": run.pk, "name": _plain(name), "kind": kind, "value": shown_value, "number": number})
+        if rows:
+            connection.execute(_INSERT_PARAM, rows)
         run.what.add("params")
 
     def _set_tags(self, connection: Connection, run: _Run, event: TagsSet) -> None:
@@ -574,7 +567,7 @@ class LocalStore:
         # Ids must become visible in ascending order, or a reader that saw 5 would never see a 4 committed later.
         self._catalog.lock(connection, "changes")
         connection.execute(
-            text("INSERT INTO changes (run_id, experiment, what, time_ms) VALUES (:run, :experiment, :what, :now)"),
+            _INSERT_CHANGE,
             {"run": run_id, "experiment": experiment, "what": json.dumps(sorted(what)), "now": now},
         )
 
@@ -1456,13 +1449,18 @@ def _pieces(stream: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 def _upsert(
     connection: Connection, table: str, run_pk: int, values: dict[str, str], *, replace: bool, name: str = "name"
 ) -> None:
+    if values:
+        rows = [{"run": run_pk, "name": _plain(key), "value": _plain(value)} for key, value in values.items()]
+        connection.execute(_upsert_into(table, replace, name), rows)
+
+
+@functools.cache
+def _upsert_into(table: str, replace: bool, name: str) -> TextClause:
     action = "UPDATE SET value = excluded.value" if replace else "NOTHING"
-    statement = text(
+    return text(
         f"INSERT INTO {table} (run_pk, {name}, value) VALUES (:run, :name, :value)"  # names are ours
         f" ON CONFLICT (run_pk, {name}) DO {action}"
     )
-    for key, value in values.items():
-        connection.execute(statement, {"run": run_pk, "name": _plain(key), "value": _plain(value)})
 
 
 def _plain(value: str) -> str:
