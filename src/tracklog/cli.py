@@ -180,6 +180,7 @@ def ui(workspace: _Place = None, port: _Port = None, no_browser: _NoBrowser = Fa
 
     def started(url: str) -> None:
         print(f"Portal of {where.uri}: {url}   (Ctrl-C stops it)", flush=True)
+        print(f"MLflow clients log into it with: export MLFLOW_TRACKING_URI={url}", flush=True)
         _open_browser(url, no_browser)
 
     _serve(open_store(where.uri), "127.0.0.1", port, started)
@@ -230,7 +231,8 @@ def serve(
 
     def started(url: str) -> None:
         print(
-            f"tracklog serves {uri} at {url}   (Ctrl-C stops it)\nLog into it with: export TRACKLOG_URI={url}",
+            f"tracklog serves {uri} at {url}   (Ctrl-C stops it)\nLog into it with: export TRACKLOG_URI={url}\n"
+            f"MLflow clients log into it with: export MLFLOW_TRACKING_URI={url}",
             flush=True,
         )
 

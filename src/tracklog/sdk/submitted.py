@@ -10,6 +10,7 @@ ends a script whose run was canceled. The script finds its run by Azure ML v1's 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shlex
 import shutil
@@ -31,6 +32,7 @@ from tracklog.errors import (
     InvalidTypeError,
     NotFoundError,
     NotSupportedError,
+    ServerError,
     StoreUnavailableError,
     TracklogError,
     shown,
@@ -321,7 +323,24 @@ def _variables(execution: Execution) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(path),
     }
-    return {**os.environ, **execution.variables, **own}
+    return {**os.environ, **_mlflow_variables(execution, workspace), **execution.variables, **own}
+
+
+def _mlflow_variables(execution: Execution, workspace: Workspace) -> dict[str, str]:
+    """Return what makes `mlflow.start_run()` of a script go on with its run; nothing where a user's own address is set."""
+    may_import = execution.command[0] != sys.executable or importlib.util.find_spec("mlflow") is not None
+    if "MLFLOW_TRACKING_URI" in os.environ or not may_import:
+        return {}
+    try:
+        uri = workspace.get_mlflow_tracking_uri()
+    except ServerError as error:  # the script may not use MLflow at all
+        print(f"tracklog: MLflow's clients will not find the run: {error}", file=sys.stderr)  # noqa: T201
+        return {}
+    return {
+        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_RUN_ID": execution.run_id,
+        "MLFLOW_EXPERIMENT_NAME": execution.experiment,
+    }
 
 
 def alias_folder() -> Path | None:

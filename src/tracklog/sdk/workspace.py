@@ -181,18 +181,19 @@ class Workspace:
         }
 
     def get_mlflow_tracking_uri(self, _with_auth: bool = False) -> str:
-        """Return the address MLflow clients are given: that of the server of this workspace.
+        """Return the address to give to MLflow clients: mlflow.set_tracking_uri(ws.get_mlflow_tracking_uri()).
+
+        For a folder a server is started on first need, for this machine only; it ends by itself after the last process
+        that asked for it.
 
         Raises:
-            UserErrorException: no server is running for it.
+            ServerError: it cannot be started.
         """
-        url = self.portal_url()
-        if url is None:
-            raise UserErrorException(
-                f"No server is running for the workspace {self.uri}, and MLflow clients need one. "
-                f"Start it: tracklog ui {self.uri}"
-            )
-        return url
+        if is_remote(self.uri):
+            return self.uri
+        from tracklog.sdk import local_server
+
+        return local_server.address(Path(self.uri))
 
     def get_default_datastore(self) -> Any:
         """Say that there are no datastores."""

@@ -1,4 +1,4 @@
-"""`python -m tracklog.server WORKSPACE [PORT]`: serve without the command line's extras; prints the address."""
+"""`python -m tracklog.server WORKSPACE [PORT [IDLE_S]]`: serve without the command line's extras; prints the address."""
 
 from __future__ import annotations
 
@@ -8,5 +8,11 @@ from tracklog.server.serve import serve
 from tracklog.storage.local import LocalStore
 
 if __name__ == "__main__":
-    workspace, *port = sys.argv[1:]
-    serve(LocalStore(workspace), port=int(port[0]) if port else None, on_started=lambda url: print(url, flush=True))  # noqa: T201
+    workspace, *more = sys.argv[1:]
+    port, idle_s = [*more, None, None][:2]
+    serve(
+        LocalStore(workspace),
+        port=None if port is None else int(port),
+        idle_s=None if idle_s is None else float(idle_s),
+        on_started=lambda url: print(url, flush=True),  # noqa: T201
+    )

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from tracklog.errors import ServerError, TracklogError
+from tracklog.locks import try_lock
 from tracklog.server.app import create_app
 from tracklog.storage import Store
 from tracklog.storage.local import LocalStore
@@ -45,12 +47,14 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     on_started: Callable[[str], None] = lambda url: None,
+    idle_s: float | None = None,
 ) -> None:
     """Serve a store until SIGINT or SIGTERM.
 
     Args:
         port: None: 7777, or the next one that is free; 0: any.
         on_started: called with the portal's address once requests are answered.
+        idle_s: end by itself when nobody was connected for so long; None: never.
 
     Raises:
         ServerError: the port is in use, or the host is not an address of this machine.
@@ -76,6 +80,8 @@ def serve(
 
     keeper = threading.Thread(target=_maintain, args=(store, stop), name="tracklog-maintain", daemon=True)
     keeper.start()
+    if idle_s is not None and marker is not None:
+        threading.Thread(target=_end_when_idle, args=(server, marker, idle_s, stop), name="tracklog-idle", daemon=True).start()
     try:
         server.run(sockets=[listener])
     finally:
@@ -163,6 +169,27 @@ def _remove_marker(marker: Path) -> None:
             marker.unlink()
     except (OSError, ValueError) as error:
         _log.debug("Cannot remove %s: %s", marker, error)
+
+
+def _end_when_idle(server: uvicorn.Server, marker: Path, idle_s: float, stop: threading.Event) -> None:
+    """Stop the server once nobody was connected for `idle_s`. Whoever needs it stays connected, see `sdk/local_server.py`."""
+    busy = time.monotonic()
+    while not stop.wait(min(1.0, idle_s / 4)):
+        if server.server_state.connections:
+            busy = time.monotonic()
+        if time.monotonic() - busy < idle_s:
+            continue
+        # Whoever looks for a server holds this lock while connecting: nobody is given one that is about to end.
+        lock = try_lock(marker.with_suffix(".lock"))
+        if lock is None:
+            continue
+        try:
+            if not server.server_state.connections:
+                _remove_marker(marker)
+                server.should_exit = True
+                return
+        finally:
+            os.close(lock)
 
 
 def _maintain(store: Store, stop: threading.Event) -> None:
