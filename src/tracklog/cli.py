@@ -247,21 +247,41 @@ def demo(
     ] = None,
     no_browser: _NoBrowser = False,
     port: _Port = None,
-    once: Annotated[bool, typer.Option("--once", help="Train as fast as possible, without the portal, then exit.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Train or write as fast as possible, without the portal, then exit.")
+    ] = False,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scale",
+            "-s",
+            metavar="SIZE",
+            help="Write a large workspace of seeded data instead of training: RUNSxMETRICSxPOINTS such as 50x10x2000, runs=10k, "
+            "points=1M or names=1000. May be repeated. By default into ~/.tracklog-demo-scale.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Train two small models for real and watch them live.
+    """Train two small models for real and watch them live; or see how the portal feels at a size of your choice.
 
     A sweep of ridge regression over 20 alphas, then a network that learns digits for half a minute. The runs go into a
     workspace of their own, so yours stays clean.
+
+    With --scale nothing is trained: seeded runs are written, the same each time, and a few of them go on while the portal
+    is open. 100,000 runs take about two minutes and 0.5 GB.
 
     \b
     Examples:
       tracklog demo
       tracklog demo --no-browser --port 8000
+      tracklog demo --scale 50x10x2000 --scale runs=10k
     """
     from tracklog.demo import train_beside
     from tracklog.storage.local import LocalStore
 
+    if scale:
+        _demo_at_scale(workspace or Path.home() / ".tracklog-demo-scale", scale, once, port, no_browser)
+        return
     folder = (workspace or Path.home() / ".tracklog-demo").expanduser().absolute()
     start_training = train_beside(folder, fast=once)
     print(f"Recording into {folder}", flush=True)
@@ -276,6 +296,41 @@ def demo(
             stack.enter_context(start_training(url))
 
         _serve(LocalStore(folder), "127.0.0.1", port, started)
+
+
+def _demo_at_scale(workspace: Path, scale: Sequence[str], once: bool, port: int | None, no_browser: bool) -> None:
+    from tracklog.scale import Beat, parse_size, write
+    from tracklog.storage.local import LocalStore
+
+    sizes = [parse_size(text) for text in scale]  # before anything is written
+    folder = workspace.expanduser().absolute()
+    print(f"Writing into {folder}", flush=True)
+    store = LocalStore(folder)
+    running: list[str] = []
+    try:
+        for text, size in zip(scale, sizes, strict=True):
+            began = time.monotonic()
+            with _progress(text) as advance:
+                running += write(store, size, now_ms=time.time_ns() // 1_000_000, advance=advance)
+            print(f"  {text}: {time.monotonic() - began:.1f} s", flush=True)
+        store.maintain()
+    except BaseException:
+        store.close()
+        raise
+    if once:
+        store.close()
+        return
+    beat = Beat(LocalStore(folder), running, lambda: time.time_ns() // 1_000_000)
+
+    def started(url: str) -> None:
+        print(f"Portal: {url}   (Ctrl-C stops it)", flush=True)
+        _open_browser(url, no_browser)
+        beat.start()
+
+    try:
+        _serve(store, "127.0.0.1", port, started)
+    finally:
+        beat.stop()
 
 
 def _serve(store: Store, host: str, port: int | None, started: Callable[[str], None]) -> None:
