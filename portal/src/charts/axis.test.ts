@@ -17,7 +17,7 @@ test("time ticks show what changes between them", () => {
 
   expect(formatTick("time", noon, 5_000)).toBe("12:30:15");
   expect(formatTick("time", noon, 600_000)).toBe("12:30");
-  expect(formatTick("time", noon, 86_400_000)).toBe("11-24");
+  expect(formatTick("time", noon, 86_400_000)).toBe("24 Nov");
   expect(formatTick("step", 12_500, 500)).toBe("12.5k");
   expect(formatX("step", 1234567)).toBe("step 1,234,567");
   expect(formatX("column:fpr", 0.125)).toBe("0.125");

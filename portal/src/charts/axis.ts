@@ -1,7 +1,8 @@
 /** Labels and steps of the x axes. */
 
 import type { XAxis } from "../api/types";
-import { formatClock, formatCompact, formatNumber, formatTime } from "../ui/format";
+import { formatClock, formatCompact, formatDay, formatNumber, formatTime } from "../ui/format";
+import { t } from "../ui/i18n";
 
 const MINUTE_S = 60;
 const HOUR_S = 3_600;
@@ -33,7 +34,7 @@ export function formatTick(x: XAxis, at: number, step: number): string {
   if (x === "relative") return formatElapsed(at);
   if (x !== "time") return formatCompact(at);
   if (step < MINUTE_S * 1_000) return formatClock(at);
-  return step < DAY_S * 1_000 ? formatClock(at).slice(0, 5) : formatTime(at).slice(5, 10);
+  return step < DAY_S * 1_000 ? formatClock(at).slice(0, 5) : formatDay(at);
 }
 
 /** Of the marks of a logarithmic axis (1, 2 … 9, 10, 20 …) those worth a line: powers of ten alone when there are several. */
@@ -53,5 +54,6 @@ function isPowerOfTen(value: number): boolean {
 /** A position, exact enough to find it again. */
 export function formatX(x: XAxis, at: number): string {
   if (x === "relative") return formatElapsed(at);
-  return x === "time" ? formatTime(at) : `${x === "step" ? "step " : ""}${formatNumber(at, 7)}`;
+  if (x === "time") return formatTime(at);
+  return x === "step" ? t("step {step}", { step: formatNumber(at, 7) }) : formatNumber(at, 7);
 }

@@ -1,6 +1,7 @@
 /** How the charts of one page are looked at; part of the address. */
 
 import type { XAxis } from "../api/types";
+import { t } from "../ui/i18n";
 import { location } from "../ui/location.svelte";
 
 /** Safari refuses more than 100 address changes in 30 s: a slider must not make one per pixel. */
@@ -53,8 +54,13 @@ export interface RunRef {
   style: { hue: number; dash: number[] };
 }
 
-export const X_LABELS: Record<SharedX, string> = { step: "Step", relative: "Relative", time: "Time" };
+export const X_LABELS: Record<SharedX, string> = {
+  step: t("Step"),
+  relative: t("Relative"),
+  time: t("Time"),
+};
 
 export function xTitle(x: XAxis): string {
-  return x.startsWith("column:") ? x.slice(7) : x;
+  if (x.startsWith("column:")) return x.slice(7);
+  return x === "step" ? t("step") : x === "relative" ? t("relative time") : t("time");
 }

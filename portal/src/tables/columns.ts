@@ -4,20 +4,21 @@ import type { RunInfo } from "../api/types";
 import { isActive, TEXT } from "../api/types";
 import { groupMetrics, keyMetrics, SYSTEM_PREFIX } from "../charts/sections";
 import type { Cell } from "../ui/export";
-import { formatTime, formatValue, fractionDigits } from "../ui/format";
+import { formatIso, formatValue, fractionDigits } from "../ui/format";
+import { t } from "../ui/i18n";
 import { naturalSort } from "../ui/natural";
 
 /** `param:lr`, `metric:loss`, `tag:model`, or one of the fixed names: also how the address and the server's order spell it. */
 export type ColumnId = string;
 
 export const FIXED: Record<string, string> = {
-  status: "Status",
+  status: t("Status"),
   number: "#",
-  start: "Started",
-  duration: "Duration",
-  user: "User",
-  experiment: "Experiment",
-  tags: "Tags",
+  start: t("Started"),
+  duration: t("Duration"),
+  user: t("User"),
+  experiment: t("Experiment"),
+  tags: t("Tags"),
 };
 const MAX_PARAMS = 5;
 const MAX_METRICS = 6;
@@ -132,7 +133,7 @@ export function cellValue(run: RunInfo, id: ColumnId, nowMs: number): Cell {
     case "number":
       return run.number;
     case "start":
-      return formatTime(run.start_ms);
+      return formatIso(run.start_ms);
     case "duration":
       return Math.round(durationMs(run, nowMs) / 100) / 10;
     case "user":

@@ -5,11 +5,11 @@ import {
   formatCompact,
   formatDuration,
   formatExact,
+  formatIso,
   formatNumber,
   formatTime,
   formatValue,
   fractionDigits,
-  plural,
   splitDecimal,
 } from "./format";
 
@@ -75,8 +75,9 @@ test.each([
 test("times have minutes where minutes belong", () => {
   const time = new Date(2026, 10, 3, 21, 36, 5).getTime();
 
-  expect(formatTime(time)).toBe("2026-11-03 21:36:05");
-  expect(formatExact(Date.UTC(2026, 0, 2, 3, 4, 5))).toContain("2026-01-02 03:04:05 UTC");
+  expect(formatTime(time)).toBe("3 Nov 2026, 21:36:05");
+  expect(formatIso(time)).toBe("2026-11-03 21:36:05");
+  expect(formatExact(Date.UTC(2026, 0, 2, 3, 4, 5))).toContain("2 Jan 2026, 03:04:05 UTC");
 });
 
 test("sizes use decimal units", () => {
@@ -89,11 +90,10 @@ test("sizes use decimal units", () => {
   ]);
 });
 
-test("small words", () => {
-  expect(plural(1, "run")).toBe("1 run");
-  expect(plural(1200, "run")).toBe("1,200 runs");
+test("a number is cut at its decimal sign", () => {
   expect(splitDecimal("12.5e-7")).toEqual(["12", ".5e-7"]);
   expect(splitDecimal("12")).toEqual(["12", ""]);
+  expect(splitDecimal("1.234,5", ",")).toEqual(["1.234", ",5"]);
 });
 
 test("decimals of a column", () => {

@@ -1,6 +1,16 @@
-/** Numbers, times and sizes as people read them. One function for each, used everywhere. */
+/** Numbers, times and sizes as people read them, in the language of the portal. One function for each, used everywhere. */
 
-const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+import { dateLocale, language, t } from "./i18n";
+
+const GROUPED = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+/** The sign between whole and fraction. */
+export const DECIMAL =
+  new Intl.NumberFormat(language).formatToParts(0.5).find((part) => part.type === "decimal")?.value ?? ".";
+
+/** A number as JavaScript writes it, with the language's decimal sign. */
+function written(text: string): string {
+  return DECIMAL === "." ? text : text.replace(".", DECIMAL);
+}
 
 /** A measured value: at most `digits` significant digits, whole numbers in full up to 9 digits. */
 export function formatNumber(value: number | null | undefined, digits = 5): string {
@@ -10,11 +20,11 @@ export function formatNumber(value: number | null | undefined, digits = 5): stri
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (Number.isInteger(value) && size < 1e9) return size >= 10_000 ? GROUPED.format(value) : String(value);
-  if (size >= 1e9 || size < 1e-4) return trimExponent(value.toExponential(digits - 2));
-  const text = Number(value.toPrecision(digits));
+  if (size >= 1e9 || size < 1e-4) return written(trimExponent(value.toExponential(digits - 2)));
+  const rounded = Number(value.toPrecision(digits));
   return size >= 10_000
-    ? new Intl.NumberFormat("en-US", { maximumSignificantDigits: digits }).format(text)
-    : String(text);
+    ? new Intl.NumberFormat(language, { maximumSignificantDigits: digits }).format(rounded)
+    : written(String(rounded));
 }
 
 function trimExponent(text: string): string {
@@ -25,31 +35,33 @@ function trimExponent(text: string): string {
 export function formatCompact(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size >= 1e15 || size < 1e-4) return trimExponent(value.toExponential(2));
+  if (size >= 1e15 || size < 1e-4) return written(trimExponent(value.toExponential(2)));
   for (const [unit, factor] of [
     ["T", 1e12],
     ["G", 1e9],
     ["M", 1e6],
     ["k", 1e3],
   ] as const) {
-    if (size >= factor && (unit !== "k" || size >= 1e4)) return `${Number((value / factor).toPrecision(4))}${unit}`;
+    if (size >= factor && (unit !== "k" || size >= 1e4))
+      return `${written(String(Number((value / factor).toPrecision(4))))}${unit}`;
   }
-  return String(Number(value.toPrecision(5)));
+  return written(String(Number(value.toPrecision(5))));
 }
 
 export function formatCount(value: number): string {
   return GROUPED.format(value);
 }
 
-export function plural(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+/** A number with exactly so many digits after the point. */
+export function formatFixed(value: number, digits: number): string {
+  return written(value.toFixed(digits));
 }
 
 /** Length of time: two units at most. */
 export function formatDuration(ms: number): string {
   if (ms < 0) return "0 s";
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 10_000) return `${formatFixed(ms / 1_000, 1)} s`;
   const seconds = Math.floor(ms / 1_000);
   if (seconds < 60) return `${seconds} s`;
   const pair = (big: number, bigUnit: string, small: number, smallUnit: string) =>
@@ -59,35 +71,58 @@ export function formatDuration(ms: number): string {
   return pair(Math.floor(seconds / 86_400), "d", Math.floor((seconds % 86_400) / 3_600), "h");
 }
 
+const DAY = new Intl.DateTimeFormat(dateLocale, { day: "numeric", month: "short" });
+const DATE = new Intl.DateTimeFormat(dateLocale, { day: "numeric", month: "short", year: "numeric" });
+const TIME_PARTS = {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+} as const;
+const TIME = new Intl.DateTimeFormat(dateLocale, TIME_PARTS);
+const UTC_TIME = new Intl.DateTimeFormat(dateLocale, { ...TIME_PARTS, timeZone: "UTC" });
+
 /** Time since: "just now", "5 min ago", "3 h ago", "2 d ago", then the date. */
 export function formatAgo(timeMs: number, nowMs: number): string {
   const seconds = Math.round((nowMs - timeMs) / 1_000);
-  if (seconds < 10) return "just now"; // also a clock that is a little ahead
-  if (seconds < 60) return `${seconds} s ago`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ago`;
-  if (seconds < 14 * 86_400) return `${Math.floor(seconds / 86_400)} d ago`;
-  const date = new Date(timeMs);
-  const sameYear = date.getFullYear() === new Date(nowMs).getFullYear();
-  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...(sameYear ? {} : { year: "numeric" }) });
+  if (seconds < 10) return t("just now"); // also a clock that is a little ahead
+  if (seconds < 60) return t("{n} s ago", { n: seconds });
+  if (seconds < 3_600) return t("{n} min ago", { n: Math.floor(seconds / 60) });
+  if (seconds < 86_400) return t("{n} h ago", { n: Math.floor(seconds / 3_600) });
+  if (seconds < 14 * 86_400) return t("{n} d ago", { n: Math.floor(seconds / 86_400) });
+  const isThisYear = new Date(timeMs).getFullYear() === new Date(nowMs).getFullYear();
+  return (isThisYear ? DAY : DATE).format(timeMs);
 }
 
 const two = (value: number) => String(value).padStart(2, "0");
 
 /** Local time, to the second. */
 export function formatTime(timeMs: number): string {
-  const t = new Date(timeMs);
-  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
+  return TIME.format(timeMs);
+}
+
+/** Local time as data: sorts as text, reads the same in every language. */
+export function formatIso(timeMs: number): string {
+  const at = new Date(timeMs);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${formatClock(timeMs)}`;
 }
 
 /** Local time and UTC, for a hover. */
 export function formatExact(timeMs: number): string {
-  return `${formatTime(timeMs)} local\n${new Date(timeMs).toISOString().replace("T", " ").slice(0, 19)} UTC`;
+  return `${t("{time} local", { time: TIME.format(timeMs) })}\n${UTC_TIME.format(timeMs)} UTC`;
+}
+
+/** Day and month. */
+export function formatDay(timeMs: number): string {
+  return DAY.format(timeMs);
 }
 
 export function formatClock(timeMs: number): string {
-  const t = new Date(timeMs);
-  return `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}`;
+  const at = new Date(timeMs);
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
 export function formatBytes(bytes: number): string {
@@ -95,7 +130,7 @@ export function formatBytes(bytes: number): string {
   let value = bytes;
   for (const unit of ["kB", "MB", "GB", "TB"]) {
     value /= 1_000;
-    if (value < 999.5) return `${Number(value.toPrecision(3))} ${unit}`;
+    if (value < 999.5) return `${written(String(Number(value.toPrecision(3))))} ${unit}`;
   }
   return `${formatCount(value)} TB`;
 }
@@ -108,15 +143,15 @@ export function formatValue(value: unknown): string {
   return String(value);
 }
 
-/** Parts before and after the decimal point, so that a column can align on it. */
-export function splitDecimal(text: string): [string, string] {
-  const at = text.indexOf(".");
+/** Parts before and after the decimal sign, so that a column can align on it. Text from elsewhere than here may have another sign. */
+export function splitDecimal(text: string, sign = DECIMAL): [string, string] {
+  const at = text.indexOf(sign);
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at)];
 }
 
 /** Digits after the point that a column needs so that all its numbers align on it. */
-export function fractionDigits(texts: Iterable<string>): number {
+export function fractionDigits(texts: Iterable<string>, sign = DECIMAL): number {
   let most = 0;
-  for (const text of texts) most = Math.max(most, splitDecimal(text)[1].length - 1);
+  for (const text of texts) most = Math.max(most, splitDecimal(text, sign)[1].length - 1);
   return most;
 }

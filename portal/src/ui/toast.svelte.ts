@@ -1,5 +1,7 @@
 /** One short message at the foot of the page, also said to screen readers; may offer to take back what it tells. */
 
+import { t } from "./i18n";
+
 const SHOWN_MS = 2_400;
 /** Long enough to read, to think, and to reach for the mouse. */
 const OFFERED_MS = 8_000;
@@ -36,7 +38,7 @@ class Toast {
 
 export const toast = new Toast();
 
-export async function copyText(text: string, what = "Copied"): Promise<void> {
+export async function copyText(text: string, what = t("Copied")): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
     toast.say(what);
@@ -48,7 +50,7 @@ export async function copyText(text: string, what = "Copied"): Promise<void> {
     area.select();
     const isCopied = document.execCommand("copy");
     area.remove();
-    toast.say(isCopied ? what : "The browser refused to copy.");
+    toast.say(isCopied ? what : t("The browser refused to copy."));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { LogLine } from "../../api/types";
 import { type Span, stripAnsi } from "../../ui/ansi";
+import { t } from "../../ui/i18n";
 import type { TextSearch } from "../../ui/search";
 
 export interface LogFilter {
@@ -13,10 +14,10 @@ export interface LogFilter {
 }
 
 export const LEVELS: [number, string][] = [
-  [0, "All levels"],
-  [20, "Info and above"],
-  [30, "Warnings and above"],
-  [40, "Errors and above"],
+  [0, t("All levels")],
+  [20, t("Info and above")],
+  [30, t("Warnings and above")],
+  [40, t("Errors and above")],
 ];
 /** What a line without a word about it counts as. Not more on stderr: progress bars print there. */
 const PLAIN_LEVEL = 20;
