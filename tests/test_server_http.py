@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -22,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import numpy as np
 import pytest
 
 from tests.batches import Writer
@@ -196,6 +198,16 @@ def test_series_and_columns_are_frames(client: Client) -> None:
     answer, data = client.ask("POST", "/api/v1/series", b'{"run_ids": ["r1"], "names": ["loss"]}', JSON)
     assert answer.headers["Content-Type"] == "application/vnd.tracklog.columns"
     assert decode_series(data)[0].last.tolist() == [1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5]
+
+    body = b'{"run_ids": ["r1"], "names": ["loss"], "buckets": 2}'
+    answer, data = client.ask("POST", "/api/v1/series?screen=1", body, JSON)
+    (length,) = struct.unpack_from("<I", data)
+    [series] = json.loads(data[4 : 4 + length])["series"]
+    assert (series["exact"], series["end"], series["columns"]["mean"]["dtype"]) == (False, 1 / 5, "f4t")
+    start = 4 + length + series["columns"]["mean"]["offset"]
+    planes = np.frombuffer(data, np.uint8, 8, start).reshape(4, 2)
+    means = np.ascontiguousarray(planes.T).view("<f4").ravel().tolist()
+    assert means == pytest.approx([(1 + 1 / 2) / 2, (1 / 3 + 1 / 4 + 1 / 5) / 3])
 
     answer, data = client.ask("GET", f"{RUN}/columns?name=table&column=b")
     assert (answer.status, decode_columns(data).values.tolist()) == (200, ["text", "more"])

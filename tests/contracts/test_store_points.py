@@ -374,6 +374,7 @@ def check_buckets(found: SeriesBuckets, points: list[tuple[float, float]], bucke
     assert all(n > 0 for n in found.n.tolist())
     width = (points[-1][0] - points[0][0]) / buckets
     expected: dict[str, list[float]] = {part: [] for part in ("x", "x_last", "first", "last", "min", "max")}
+    odd: list[int] = []
     start = 0
     for n in found.n.tolist():
         inside = points[start : start + n]
@@ -385,9 +386,14 @@ def check_buckets(found: SeriesBuckets, points: list[tuple[float, float]], bucke
         expected["last"].append(inside[-1][1])
         expected["min"].append(min(numbers))
         expected["max"].append(max(numbers))
+        finite = [value for _, value in inside if math.isfinite(value)]
+        odd.append(n - len(finite))
+        mean = found.mean[len(odd) - 1]
+        assert mean == pytest.approx(math.fsum(finite) / len(finite)) if finite else not math.isfinite(mean)
         assert inside[-1][0] - inside[0][0] <= width * (1 + 1e-9)
     for part, wanted in expected.items():
         assert same_floats(as_floats(getattr(found, part)), wanted), part
+    assert found.non_finite.tolist() == odd
 
 
 def wave(n: int) -> list[float]:
@@ -538,6 +544,40 @@ def test_a_column_over_one_that_is_missing_is_left_out(store: Store, experiment:
     run_id = store_points(store, experiment, [1.0, 2.0])
 
     assert store.series(SeriesQuery([run_id], ["m"], x="column:recall")) == []
+
+
+@pytest.mark.parametrize("buckets", [25, 5000])
+def test_a_metric_over_another_takes_its_latest_value(store: Store, experiment: str, buckets: int) -> None:
+    writer = Writer(experiment=experiment).start()
+    points = []
+    for step in range(1000):
+        if step % 10 == 5:
+            writer.log("tokens", step * 64.0, step)
+        writer.log("loss", float(step % 7), step)
+        if step >= 5:
+            points.append(((step - 5) // 10 * 640.0 + 320.0, float(step % 7)))
+    store.apply(writer.batch())
+
+    (found,) = store.series(SeriesQuery([writer.run_id], ["loss"], x="metric:tokens", buckets=buckets))
+
+    assert (found.name, found.count) == ("loss", 995)
+    check_buckets(found, points, buckets)
+
+
+def test_a_metric_over_one_that_is_missing_or_over_itself_is_left_out(store: Store, experiment: str) -> None:
+    run_id = store_points(store, experiment, [1.0, 2.0])
+
+    assert store.series(SeriesQuery([run_id], ["m"], x="metric:tokens")) == []
+    assert store.series(SeriesQuery([run_id], ["m"], x="metric:m")) == []
+
+
+def test_the_mean_of_huge_values_is_finite(store: Store, experiment: str) -> None:
+    run_id = store_points(store, experiment, [1.5e308, 1.7e308, 1.6e308, math.nan])
+
+    (found,) = store.series(SeriesQuery([run_id], buckets=1))
+
+    assert as_floats(found.mean) == [pytest.approx(1.6e308)]
+    assert found.non_finite.tolist() == [1]
 
 
 def test_whole_numbers_and_bools_are_drawn_as_numbers(store: Store, experiment: str) -> None:

@@ -391,7 +391,8 @@ async def _watermark(request: Request) -> Response:
 async def _series(request: Request) -> Response:
     asked = await _json_body(request, SeriesQuery)
     store = _store(request)
-    data = await _in_thread(lambda: frames.encode_series(store.series(asked)))
+    screen = _Query(request).flag("screen")
+    data = await _in_thread(lambda: frames.encode_series(store.series(asked), screen=screen))
     return Response(data, media_type=frames.MEDIA_TYPE)
 
 
@@ -582,7 +583,15 @@ ROUTES: list[Route] = [
     Route("DELETE", _RUN, "Remove a run for good", _delete_run, answer=Deleted),
     Route("POST", _RUN + "/batches", "Store a batch of records", _apply, body="application/msgpack", answer=Watermark),
     Route("GET", _RUN + "/writers/{writer_id}", "What is stored of a writer", _watermark, answer=Watermark),
-    Route("POST", "/api/v1/series", "Series as buckets", _series, body=SeriesQuery, answer=frames.MEDIA_TYPE),
+    Route(
+        "POST",
+        "/api/v1/series",
+        "Series as buckets",
+        _series,
+        query={"screen": "1: only what a chart draws, in fewer bytes"},
+        body=SeriesQuery,
+        answer=frames.MEDIA_TYPE,
+    ),
     Route(
         "GET",
         _RUN + "/columns",

@@ -157,8 +157,9 @@ class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     """Numeric series of some runs, reduced to what a screen can show.
 
     `names`: metric names; None: all. `column`: only this column of a row or table metric; None: every one.
-    `x`: `step`, `time` (ms UTC), `relative` (seconds since the run's start), or `column:NAME` (another column of the same
-    row or table metric). `start`, `end`: only points with start <= x <= end, in units of x.
+    `x`: `step`, `time` (ms UTC), `relative` (seconds since the run's start), `column:NAME` (another column of the same
+    row or table metric), or `metric:NAME` (another metric of the run: what it was at the point's step or last before it;
+    points before its first are left out). `start`, `end`: only points with start <= x <= end, in units of x.
     A series with at most `buckets` points in range comes back point by point.
     """
 
@@ -174,7 +175,8 @@ class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 class SeriesBuckets:
     """One series over x, ascending, as buckets of equal width in x; empty buckets are left out.
 
-    All arrays have shape (b,). When each bucket is one point, `exact` is true and first = last = min = max.
+    All arrays have shape (b,). When each bucket is one point, `exact` is true and first = last = min = max = mean, which
+    then is also what a point that is not finite has as its mean.
     """
 
     __slots__ = (
@@ -186,9 +188,11 @@ class SeriesBuckets:
         "kind",
         "last",
         "max",
+        "mean",
         "min",
         "n",
         "name",
+        "non_finite",
         "run_id",
         "x",
         "x_last",
@@ -210,7 +214,9 @@ class SeriesBuckets:
         last: FloatArray,
         min: FloatArray,
         max: FloatArray,
+        mean: FloatArray,
         n: IntArray,
+        non_finite: IntArray,
     ) -> None:
         self.run_id = run_id
         self.name = name
@@ -225,7 +231,9 @@ class SeriesBuckets:
         self.last = last
         self.min = min  # NaN only when the bucket has nothing but NaN
         self.max = max
+        self.mean = mean  # of its finite points; NaN when it has none
         self.n = n  # points in the bucket
+        self.non_finite = non_finite  # of them, NaN or ±inf
 
 
 class MetricColumns:

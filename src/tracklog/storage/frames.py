@@ -6,6 +6,11 @@ Everything is little-endian. The header is UTF-8, padded with blanks so that the
 column begins at a multiple of 8 after that, where the header says (`dtype`, `offset` from the first column, `length` in
 elements). A reader can hand the bytes to a typed array without copying.
 
+Equal columns are sent once: series of one run have their steps in common, runs of one script too.
+A frame for a screen (`encode_series(…, screen=True)`) leaves `first` and `last` of buckets away but for the last one's `last`,
+and has numbers as `f4t` where four bytes show the curve: floats whose bytes lie in planes (byte 0 of all, then byte 1 …),
+which compress better.
+
 Values that JSON cannot say travel exactly: in `values` of a text or mixed series NaN and ±inf are
 `{"float": "nan" | "inf" | "-inf"}`.
 """
@@ -27,8 +32,10 @@ MEDIA_TYPE = "application/vnd.tracklog.columns"
 
 _LENGTH = struct.Struct("<I")
 _ALIGNMENT = 8  # what Float64Array and BigInt64Array of a browser ask for
-_DTYPES = {"f8": "<f8", "i8": "<i8", "u4": "<u4", "u1": "|u1"}
-_BUCKET_COLUMNS = ("x", "x_last", "first", "last", "min", "max")
+_DTYPES = {"f8": "<f8", "i8": "<i8", "u4": "<u4", "u1": "|u1", "f4t": "<f4"}
+_BUCKET_COLUMNS = ("x", "x_last", "first", "last", "min", "max", "mean")
+_SCREEN_COLUMNS = ("min", "max", "mean")
+_F4_SPAN = 2.0**-9  # of the largest value: then a float of 4 bytes has 2**14 levels over the span, more than a screen has lines
 _EXACT_COLUMNS = ("x", "last")  # the other columns of a bucket with one point follow from these
 _MAX_U4 = 2**32 - 1
 
@@ -41,7 +48,7 @@ class _Column(msgspec.Struct, frozen=True):
     length: int
 
 
-class _Series(msgspec.Struct, frozen=True):
+class _Series(msgspec.Struct, frozen=True, omit_defaults=True):
     run_id: str
     name: str
     column: str
@@ -50,6 +57,7 @@ class _Series(msgspec.Struct, frozen=True):
     in_range: int
     exact: bool
     columns: dict[str, _Column]
+    end: Any = None  # value of the last point in range, for screens
 
 
 class _SeriesHeader(msgspec.Struct, frozen=True):
@@ -66,17 +74,33 @@ class _ColumnsHeader(msgspec.Struct, frozen=True, omit_defaults=True):
     values: list[Any] | None = None
 
 
-def encode_series(series: list[SeriesBuckets]) -> bytes:
-    """Return the frame that answers a series query."""
+def encode_series(series: list[SeriesBuckets], *, screen: bool = False) -> bytes:
+    """Return the frame that answers a series query; `screen`: with what a chart needs only, which cannot be decoded here."""
     body = _Body()
     described = []
     for one in series:
-        sent = _EXACT_COLUMNS if one.exact else _BUCKET_COLUMNS
+        sent = _EXACT_COLUMNS if one.exact else ("x", "x_last") if screen else _BUCKET_COLUMNS
         columns = {name: body.add(getattr(one, name), "f8") for name in sent}
+        end = None
         if not one.exact:
             columns["n"] = body.add(np.minimum(one.n, _MAX_U4), "u4")  # beyond it "many" is all a chart needs
-        described.append(_Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns))
+            if one.non_finite.any():
+                columns["non_finite"] = body.add(np.minimum(one.non_finite, _MAX_U4), "u4")
+            if screen:
+                dtype = _screen_dtype(one)
+                columns |= {name: body.add(getattr(one, name), dtype) for name in _SCREEN_COLUMNS}
+                end = to_json(float(one.last[-1]))
+        described.append(
+            _Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns, end)
+        )
     return body.frame(_SeriesHeader(described))
+
+
+def _screen_dtype(series: SeriesBuckets) -> str:
+    """Return the smallest dtype that shows a curve: small changes of large values need all eight bytes."""
+    low, high = np.fmin.reduce(series.min), np.fmax.reduce(series.max)
+    size = max(abs(low), abs(high))
+    return "f4t" if 1e-30 < size < 1e30 and high - low > size * _F4_SPAN else "f8"
 
 
 def decode_series(data: bytes) -> list[SeriesBuckets]:
@@ -92,10 +116,14 @@ def decode_series(data: bytes) -> list[SeriesBuckets]:
         arrays = {name: _array(data, start, one.columns, name).astype(np.float64) for name in wanted}
         if one.exact:
             last = arrays["last"]
-            arrays |= {"x_last": arrays["x"], "first": last, "min": last, "max": last}
+            arrays |= {"x_last": arrays["x"], "first": last, "min": last, "max": last, "mean": last}
             n = np.ones(len(last), np.int64)
+            non_finite = (~np.isfinite(last)).astype(np.int64)
         else:
             n = _array(data, start, one.columns, "n").astype(np.int64)
+            non_finite = np.zeros(len(n), np.int64)
+            if "non_finite" in one.columns:
+                non_finite = _array(data, start, one.columns, "non_finite").astype(np.int64)
         result.append(
             SeriesBuckets(
                 run_id=one.run_id,
@@ -106,6 +134,7 @@ def decode_series(data: bytes) -> list[SeriesBuckets]:
                 in_range=one.in_range,
                 exact=one.exact,
                 n=n,
+                non_finite=non_finite,
                 **arrays,
             )
         )
@@ -156,24 +185,27 @@ def decode_columns(data: bytes) -> MetricColumns:
 
 
 class _Body:
-    """Columns one after the other, each aligned."""
+    """Columns one after the other, each aligned; equal ones once."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._offsets: dict[bytes, int] = {}  # in the order of the offsets
         self._size = 0
 
     def add(self, values: Array, dtype: str) -> _Column:
-        part = np.ascontiguousarray(values, _DTYPES[dtype]).tobytes()
-        column = _Column(dtype, self._size, len(values))
+        array = np.ascontiguousarray(values, _DTYPES[dtype])
+        if dtype == "f4t":
+            array = np.ascontiguousarray(array.view(np.uint8).reshape(-1, 4).T)
+        part = array.tobytes()
         part += b"\0" * (-len(part) % _ALIGNMENT)
-        self._parts.append(part)
-        self._size += len(part)
-        return column
+        offset = self._offsets.setdefault(part, self._size)
+        if offset == self._size:
+            self._size += len(part)
+        return _Column(dtype, offset, len(values))
 
     def frame(self, header: msgspec.Struct) -> bytes:
         text = msgspec.json.encode(header)
         text += b" " * (-(_LENGTH.size + len(text)) % _ALIGNMENT)
-        return b"".join([_LENGTH.pack(len(text)), text, *self._parts])
+        return b"".join([_LENGTH.pack(len(text)), text, *self._offsets])
 
 
 def _header(data: bytes, kind: type[_H]) -> tuple[_H, int]:

@@ -812,10 +812,12 @@ class LocalStore:
         """See `Store.series`."""
         check_series_query(query)
         x_column = query.x.removeprefix("column:") if query.x.startswith("column:") else None
+        x_metric = query.x.removeprefix("metric:") if query.x.startswith("metric:") else None
+        names = query.names if query.names is None or x_metric is None else [*query.names, x_metric]
         with self._catalog.read() as connection:
             found: list[tuple[str, int, Any]] = []  # run id, start of the run, series row
             runs = self._known_runs(connection, dict.fromkeys(query.run_ids))
-            rows = self._series_rows(connection, list(runs), query.names)
+            rows = self._series_rows(connection, list(runs), names)
             rows_of: dict[int, list[Any]] = {pk: [] for pk in runs}
             for row in rows:
                 if not row.is_text:
@@ -827,12 +829,17 @@ class LocalStore:
             # Times also order points of equal steps; a series that counts up strictly needs none.
             points = self._points(connection, [row.pk for _, _, row in found], times=needs_times)
         x_by_metric = {(row.run_pk, row.name): row.pk for _, _, row in found if row.col == x_column}
+        x_by_run = {row.run_pk: row.pk for _, _, row in found if row.name == x_metric and row.col == ""}
         answer = []
         for run_id, start_ms, row in found:
             if query.column is not None and row.col != query.column:
                 continue
             one = points[row.pk]
-            if x_column is None:
+            if x_metric is not None:
+                if row.name == x_metric or row.run_pk not in x_by_run:
+                    continue
+                x, values = _as_of(points[x_by_run[row.run_pk]], one)
+            elif x_column is None:
                 x, values = _over(one, query.x, start_ms)
             elif row.col == x_column or (row.run_pk, row.name) not in x_by_metric:
                 continue
@@ -1247,7 +1254,8 @@ def _summaries(hot: Array) -> list[dict[str, Any]]:
     pks, starts = np.unique(hot["series"], return_index=True)
     ends = np.append(starts[1:], len(hot)) - 1
     is_number = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):  # inf - inf in a total: the mean is then NaN, which is what it is
+    # inf - inf in a total: the mean is then NaN, which is what it is. A total beyond a double is infinite, so is its mean.
+    with np.errstate(invalid="ignore", over="ignore"):
         totals = np.add.reduceat(np.where(is_number, values, 0.0), starts)
     numbers = np.add.reduceat(is_number.astype(np.int64), starts)
     lows, highs = np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)
@@ -1382,6 +1390,16 @@ def _joined(x_points: Points, y_points: Points) -> tuple[Array, Array]:
         ys = np.array([y for _, y in pairs], np.float64)
     placed = ~np.isnan(xs)
     xs, ys = xs[placed], ys[placed]
+    order = np.argsort(xs, kind="stable")
+    return xs[order], ys[order]
+
+
+def _as_of(x_points: Points, y_points: Points) -> tuple[Array, Array]:
+    """Return one metric over another, ascending by x: each point at what the other was at its step, or last before."""
+    rows = np.searchsorted(x_points.steps, y_points.steps, "right") - 1
+    xs = np.where(rows >= 0, x_points.numbers()[rows], np.nan)
+    placed = np.isfinite(xs)
+    xs, ys = xs[placed], y_points.numbers()[placed]
     order = np.argsort(xs, kind="stable")
     return xs[order], ys[order]
 

@@ -1,7 +1,7 @@
 """Reduce series to what a screen shows, and say what a search asks in SQL.
 
-`bucketed` cuts a series into buckets of equal width in x and keeps of each the first, last, smallest and largest value
-and how many points it has: peaks, "now" and the count survive whatever the zoom. Reductions run at memory speed over
+`bucketed` cuts a series into buckets of equal width in x and keeps of each the first, last, smallest and largest value,
+the mean, and how many points it has: peaks, "now" and the count survive whatever the zoom. Reductions run at memory speed over
 the sorted series (`ufunc.reduceat`), so no sampling and no second copy of the data are needed.
 """
 
@@ -62,7 +62,9 @@ def bucketed(
             last=values,
             min=values,
             max=values,
+            mean=values,
             n=ones,
+            non_finite=(~np.isfinite(values)).astype(np.int64),
         )
     # Edges from the data, not from the range asked: a zoomed-out chart wastes no bucket on emptiness.
     edges = np.linspace(float(x[0]), float(x[-1]), query.buckets + 1)[1:-1]
@@ -71,6 +73,7 @@ def bucketed(
     starts = np.concatenate(([0], np.searchsorted(x, edges, "left")))  # ascending; equal ones are empty buckets
     starts = starts[np.append(starts[1:] > starts[:-1], starts[-1] < n)]
     ends = np.append(starts[1:], n)
+    mean, non_finite = _means(values, starts, ends - starts)
     return SeriesBuckets(
         run_id=run_id,
         name=name,
@@ -86,8 +89,25 @@ def bucketed(
         # fmin and fmax pass over NaN, unless there is nothing else.
         min=np.fmin.reduceat(values, starts),
         max=np.fmax.reduceat(values, starts),
+        mean=mean,
         n=ends - starts,
+        non_finite=non_finite,
     )
+
+
+def _means(values: Array, starts: Array, n: Array) -> tuple[Array, Array]:
+    """Return of each bucket the mean of its finite values, and how many are not finite."""
+    finite = np.isfinite(values)
+    is_all = bool(finite.all())
+    non_finite = np.zeros(len(starts), np.int64) if is_all else np.add.reduceat(~finite, starts, dtype=np.int64)
+    shown = values if is_all else np.where(finite, values, 0.0)
+    counted = np.where(n > non_finite, n - non_finite, 1)
+    with np.errstate(over="ignore"):
+        mean = np.add.reduceat(shown, starts) / counted
+    if not np.isfinite(mean).all():  # the sum of huge values overflows, their mean does not
+        mean = np.add.reduceat(shown / np.repeat(counted, n), starts)
+    mean[n == non_finite] = np.nan
+    return mean, non_finite
 
 
 def check_series_query(query: SeriesQuery) -> None:
@@ -104,9 +124,9 @@ def check_series_query(query: SeriesQuery) -> None:
             parameter="run_ids",
             given=len(query.run_ids),
         )
-    if query.x not in ("step", "time", "relative") and not query.x.startswith("column:"):
+    if query.x not in ("step", "time", "relative") and not query.x.startswith(("column:", "metric:")):
         raise InvalidValueError(
-            f"Unknown x axis {shown(query.x)}. Expected 'step', 'time', 'relative' or 'column:NAME'.",
+            f"Unknown x axis {shown(query.x)}. Expected 'step', 'time', 'relative', 'column:NAME' or 'metric:NAME'.",
             parameter="x",
             given=query.x,
         )
