@@ -93,6 +93,19 @@ print(json.dumps({"reads": reads, "changes": seen}), flush=True)
 store.close()
 """
 
+_REGISTRAR = """
+import sys
+from tracklog.storage.local import LocalStore
+from tracklog.storage.registry import ModelEdit, ModelVersion
+
+registry = LocalStore(sys.argv[1]).registry
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(25):
+    print(registry.add_version("net", ModelVersion(), create=True).version)
+    registry.edit_model("net", ModelEdit(tags={f"{sys.argv[2]}-{i}": ""}))
+"""
+
 
 @contextmanager
 def children(code: str, argument_lists: list[list[str]]) -> Iterator[list[subprocess.Popen[str]]]:
@@ -200,3 +213,14 @@ def test_no_writer_of_batches_ever_sees_an_error(tmp_path: Path) -> None:
         told = len(all_changes(store))
     assert told == 16 * (2 * BATCHES + 1)
     assert all(report["reads"] >= 3 and report["changes"] == told for report in reports)
+
+
+def test_processes_never_get_the_same_version_nor_lose_a_tag(tmp_path: Path) -> None:
+    with closing(LocalStore(tmp_path)) as store:
+        with children(_REGISTRAR, [[str(tmp_path), str(number)] for number in range(4)]) as processes:
+            go(processes)
+            given = [int(line) for output in ended(processes) for line in output.splitlines()]
+        model = store.registry.get_model("net")
+
+    assert sorted(given) == list(range(1, 101))
+    assert (model.versions, len(model.tags)) == (100, 100)

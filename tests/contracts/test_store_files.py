@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import uuid
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,27 @@ from tests.batches import T0_MS, Writer
 from tests.contracts.conftest import Place
 from tests.contracts.state import HEARTBEAT, unchanged
 
-from tracklog.errors import InvalidPathError, InvalidValueError, NotFoundError
+from tracklog.errors import ConflictError, InvalidPathError, InvalidValueError, NotFoundError
 from tracklog.records import LogLine, LogLines, MetricKind, RunEdited, TagsSet, Watermark
 from tracklog.storage import MAX_PATH_CHARS, RunQuery, SeriesQuery, Store
+from tracklog.storage.registry import LoggedModel, LoggedModelEdit
 
 
 def create(store: Store, experiment: str) -> str:
     writer = Writer(experiment=experiment).start()
     store.apply(writer.batch())
     return writer.run_id
+
+
+def create_model(store: Store, experiment: str) -> str:
+    """Make a logged model and return its id."""
+    return store.registry.create_logged_model(LoggedModel(f"m-{uuid.uuid4().hex}", experiment, "net")).id
+
+
+@pytest.fixture(params=["run", "logged model"])
+def owner(request: pytest.FixtureRequest, store: Store, experiment: str) -> str:
+    """The id of what owns files."""
+    return (create if request.param == "run" else create_model)(store, experiment)
 
 
 def content(store: Store, run_id: str, path: str, start: int = 0, end: int | None = None) -> bytes:
@@ -31,40 +44,37 @@ def content(store: Store, run_id: str, path: str, start: int = 0, end: int | Non
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 5_000_000])
 @pytest.mark.parametrize("kind", ["path", "stream"])
-def test_a_file_comes_back_as_it_was_given(store: Store, experiment: str, tmp_path: Path, size: int, kind: str) -> None:
-    run_id = create(store, experiment)
-    data = (hashlib.sha256(run_id.encode()).digest() * (size // 32 + 1))[:size]
+def test_a_file_comes_back_as_it_was_given(store: Store, owner: str, tmp_path: Path, size: int, kind: str) -> None:
+    data = (hashlib.sha256(owner.encode()).digest() * (size // 32 + 1))[:size]
     file = tmp_path / "file"
     file.write_bytes(data)
 
-    info = store.put_artifact(run_id, "outputs/model.bin", file if kind == "path" else io.BytesIO(data))
+    info = store.put_artifact(owner, "outputs/model.bin", file if kind == "path" else io.BytesIO(data))
 
     assert (info.path, info.size_bytes, info.sha256) == ("outputs/model.bin", size, hashlib.sha256(data).hexdigest())
     assert info.modified_ms > T0_MS
-    assert store.artifacts(run_id) == [info]
-    assert store.artifact(run_id, "outputs/model.bin") == info
-    assert content(store, run_id, "outputs/model.bin") == data
+    assert store.artifacts(owner) == [info]
+    assert store.artifact(owner, "outputs/model.bin") == info
+    assert content(store, owner, "outputs/model.bin") == data
     assert file.read_bytes() == data  # taken only when asked to
 
 
-def test_a_file_may_be_moved_in(store: Store, experiment: str, tmp_path: Path) -> None:
-    run_id = create(store, experiment)
+def test_a_file_may_be_moved_in(store: Store, owner: str, tmp_path: Path) -> None:
     file = tmp_path / "big"
     file.write_bytes(b"weights")
 
-    store.put_artifact(run_id, "big", file, move=True)
+    store.put_artifact(owner, "big", file, move=True)
 
-    assert content(store, run_id, "big") == b"weights"
+    assert content(store, owner, "big") == b"weights"
 
 
-def test_putting_a_path_again_replaces_the_file(store: Store, experiment: str) -> None:
-    run_id = create(store, experiment)
-    store.put_artifact(run_id, "a.txt", io.BytesIO(b"old"))
+def test_putting_a_path_again_replaces_the_file(store: Store, owner: str) -> None:
+    store.put_artifact(owner, "a.txt", io.BytesIO(b"old"))
 
-    new = store.put_artifact(run_id, "a.txt", io.BytesIO(b"newer"))
+    new = store.put_artifact(owner, "a.txt", io.BytesIO(b"newer"))
 
-    assert store.artifacts(run_id) == [new]
-    assert content(store, run_id, "a.txt") == b"newer"
+    assert store.artifacts(owner) == [new]
+    assert content(store, owner, "a.txt") == b"newer"
 
 
 def test_files_with_the_same_content_live_apart(store: Store, experiment: str) -> None:
@@ -78,13 +88,12 @@ def test_files_with_the_same_content_live_apart(store: Store, experiment: str) -
     assert content(store, first, "b") == b"same"
 
 
-def test_files_are_listed_by_path_and_below_a_folder(store: Store, experiment: str) -> None:
-    run_id = create(store, experiment)
+def test_files_are_listed_by_path_and_below_a_folder(store: Store, owner: str) -> None:
     for path in ("outputs/b.txt", "outputs-old/a.txt", "outputs/deep/c.txt", "outputs/a.txt", "a.txt"):
-        store.put_artifact(run_id, path, io.BytesIO(path.encode()))
+        store.put_artifact(owner, path, io.BytesIO(path.encode()))
 
     def listed(prefix: str) -> list[str]:
-        return [artifact.path for artifact in store.artifacts(run_id, prefix)]
+        return [artifact.path for artifact in store.artifacts(owner, prefix)]
 
     assert sorted(listed("")) == ["a.txt", "outputs-old/a.txt", "outputs/a.txt", "outputs/b.txt", "outputs/deep/c.txt"]
     assert listed("outputs") == listed("outputs/") == ["outputs/a.txt", "outputs/b.txt", "outputs/deep/c.txt"]
@@ -109,15 +118,13 @@ def test_files_are_listed_by_path_and_below_a_folder(store: Store, experiment: s
     ],
     ids=lambda path: path[:20],
 )
-def test_any_safe_path_names_a_file(store: Store, experiment: str, path: str) -> None:
-    run_id = create(store, experiment)
+def test_any_safe_path_names_a_file(store: Store, owner: str, path: str) -> None:
+    assert store.put_artifact(owner, path, io.BytesIO(path.encode())).path == path
 
-    assert store.put_artifact(run_id, path, io.BytesIO(path.encode())).path == path
-
-    assert [artifact.path for artifact in store.artifacts(run_id)] == [path]
-    assert content(store, run_id, path) == path.encode()
-    store.delete_artifact(run_id, path)
-    assert store.artifacts(run_id) == []
+    assert [artifact.path for artifact in store.artifacts(owner)] == [path]
+    assert content(store, owner, path) == path.encode()
+    store.delete_artifact(owner, path)
+    assert store.artifacts(owner) == []
 
 
 @pytest.mark.parametrize(
@@ -147,9 +154,9 @@ def test_an_unsafe_path_is_refused_by_every_method(place: Place, experiment: str
 
 
 @pytest.mark.parametrize("prefix", ["..", "../..", "/etc", "a\x00", "a\\b"], ids=ascii)
-def test_an_unsafe_folder_is_refused(store: Store, experiment: str, prefix: str) -> None:
+def test_an_unsafe_folder_is_refused(store: Store, owner: str, prefix: str) -> None:
     with pytest.raises(InvalidPathError):
-        store.artifacts(create(store, experiment), prefix)
+        store.artifacts(owner, prefix)
 
 
 @pytest.mark.parametrize(
@@ -166,20 +173,18 @@ def test_an_unsafe_folder_is_refused(store: Store, experiment: str, prefix: str)
         (4, 4, b""),
     ],
 )
-def test_a_part_of_a_file_is_read(store: Store, experiment: str, start: int, end: int | None, expected: bytes) -> None:
-    run_id = create(store, experiment)
-    store.put_artifact(run_id, "digits", io.BytesIO(b"0123456789"))
+def test_a_part_of_a_file_is_read(store: Store, owner: str, start: int, end: int | None, expected: bytes) -> None:
+    store.put_artifact(owner, "digits", io.BytesIO(b"0123456789"))
 
-    assert content(store, run_id, "digits", start, end) == expected
+    assert content(store, owner, "digits", start, end) == expected
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, None), (5, 4), (0, -1)])
-def test_a_part_that_is_none_is_refused(store: Store, experiment: str, start: int, end: int | None) -> None:
-    run_id = create(store, experiment)
-    store.put_artifact(run_id, "digits", io.BytesIO(b"0123456789"))
+def test_a_part_that_is_none_is_refused(store: Store, owner: str, start: int, end: int | None) -> None:
+    store.put_artifact(owner, "digits", io.BytesIO(b"0123456789"))
 
     with pytest.raises(InvalidValueError):
-        store.read_artifact(run_id, "digits", start, end)
+        store.read_artifact(owner, "digits", start, end)
 
 
 def test_unknown_files_and_runs_are_not_found(store: Store, experiment: str) -> None:
@@ -294,6 +299,74 @@ def test_wrong_questions_about_a_log_are_refused(store: Store, experiment: str) 
         store.log_lines(run_id, 0, 0)
     with pytest.raises(NotFoundError):
         store.log_lines("no-such-run")
+
+
+# ── files of logged models ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_files_of_an_unknown_logged_model_are_not_found(store: Store, experiment: str) -> None:
+    unknown = f"m-{uuid.uuid4().hex}"
+
+    with pytest.raises(NotFoundError, match="logged model"):
+        store.put_artifact(unknown, "a.txt", io.BytesIO(b"x"))
+    with pytest.raises(NotFoundError, match="logged model"):
+        store.artifacts(unknown)
+    with pytest.raises(NotFoundError, match="has no file"):
+        store.artifact(create_model(store, experiment), "a.txt")
+
+
+def test_a_run_named_like_a_logged_model_keeps_its_own_files(store: Store, experiment: str) -> None:
+    writer = Writer(f"m-{uuid.uuid4().hex}", experiment=experiment).start()
+    store.apply(writer.batch())
+
+    store.put_artifact(writer.run_id, "a.txt", io.BytesIO(b"of the run"))
+
+    assert content(store, writer.run_id, "a.txt") == b"of the run"
+
+
+def test_files_of_a_logged_model_are_told_as_changes_of_models(store: Store, experiment: str) -> None:
+    model_id, since = create_model(store, experiment), newest_change(store)
+
+    store.put_artifact(model_id, "a.txt", io.BytesIO(b"x"))
+    store.delete_artifact(model_id, "a.txt")
+
+    assert [(change.run_id, change.experiment, change.what) for change in store.changes(since)] == [("", "", ["models"])] * 2
+
+
+def test_a_deleted_run_leaves_its_logged_models(store: Store, experiment: str) -> None:
+    run = full_run(store, experiment)
+    model = store.registry.create_logged_model(LoggedModel(f"m-{uuid.uuid4().hex}", experiment, "net", source_run_id=run.run_id))
+    store.put_artifact(model.id, "same as the run's", io.BytesIO(b"content of " + run.run_id.encode()))
+
+    store.delete_runs([run.run_id])
+
+    assert store.registry.get_logged_model(model.id) == model
+    assert content(store, model.id, "same as the run's") == b"content of " + run.run_id.encode()
+
+
+def test_gc_removes_deleted_logged_models_with_their_files(store: Store, experiment: str) -> None:
+    kept, gone = create_model(store, experiment), create_model(store, experiment)
+    for model_id in (kept, gone):
+        store.put_artifact(model_id, "a.txt", io.BytesIO(b"same"))
+    store.registry.edit_logged_model(gone, LoggedModelEdit(deleted=True))
+
+    assert store.gc(deleted_before_ms=T0_MS).models_deleted == 0
+    assert content(store, gone, "a.txt") == b"same"
+    report = store.gc()
+
+    assert report.models_deleted >= 1  # other tests leave deleted ones too
+    with pytest.raises(NotFoundError):
+        store.registry.get_logged_model(gone)
+    with pytest.raises(NotFoundError):
+        store.artifacts(gone)
+    assert content(store, kept, "a.txt") == b"same"
+
+
+def test_an_experiment_with_logged_models_is_not_removed(store: Store, experiment: str) -> None:
+    create_model(store, experiment)
+
+    with pytest.raises(ConflictError, match="logged models: 1"):
+        store.delete_experiment(experiment)
 
 
 # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -52,6 +52,21 @@ from tracklog.storage import (
     frames,
     validate_artifact_path,
 )
+from tracklog.storage.registry import (
+    MAX_MODELS_PAGE,
+    LoggedModel,
+    LoggedModelEdit,
+    LoggedModelPage,
+    LoggedModelQuery,
+    ModelEdit,
+    ModelPage,
+    ModelQuery,
+    ModelVersion,
+    RegisteredModel,
+    VersionEdit,
+    VersionPage,
+    VersionQuery,
+)
 
 MAX_JSON_BYTES = 1 << 20
 MAX_BATCH_BYTES = 64 << 20
@@ -86,6 +101,22 @@ class Deleted(msgspec.Struct):
     """How many were removed."""
 
     deleted: int
+
+
+class NewModel(msgspec.Struct, forbid_unknown_fields=True):
+    """A registered model to make."""
+
+    name: str
+    description: str = ""
+    tags: dict[str, str] = {}
+
+
+class NewVersion(ModelVersion, frozen=True, forbid_unknown_fields=True):
+    """A version to add. Its name, number, times and aliases do not count."""
+
+
+class NewLoggedModel(LoggedModel, frozen=True, forbid_unknown_fields=True):
+    """A logged model to make. Its times, registrations and deletion do not count."""
 
 
 class ServerInfo(msgspec.Struct):
@@ -504,7 +535,7 @@ async def _streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 async def _put_artifact(request: Request) -> Response:
     store, run_id = _store(request), request.path_params["run_id"]
     path = validate_artifact_path(request.path_params["path"])
-    await _in_thread(store.get_run, run_id)  # before the body is read
+    await _in_thread(store.artifacts, run_id, path)  # before the body is read: an unknown run or logged model is a 404
     with tempfile.NamedTemporaryFile(dir=request.app.state.staging, delete=False) as target:
         staged = Path(target.name)
         try:
@@ -522,6 +553,111 @@ async def _delete_artifact(request: Request) -> Response:
     path = request.path_params
     await _in_thread(_store(request).delete_artifact, path["run_id"], path["path"])
     return json_response(Deleted(1))
+
+
+# ------------------------------------------------------------------------ registry
+
+
+async def _ask(request: Request, method: str, *arguments: Any, **named: Any) -> Response:
+    """Answer with what a method of the registry returns."""
+    return json_response(await _in_thread(getattr(_store(request).registry, method), *arguments, **named))
+
+
+def _version(request: Request) -> tuple[str, int]:
+    """Return the registered model and the version that an address names."""
+    path = request.path_params
+    if not re.fullmatch("[0-9]{1,18}", path["version"]):
+        raise InvalidRequestError(
+            f"{shown(path['version'])} is no version. Expected a whole number.", parameter="version", given=path["version"]
+        )
+    return path["name"], int(path["version"])
+
+
+async def _models(request: Request) -> Response:
+    query = _Query(request)
+    asked = ModelQuery(
+        filter=query.text("filter"),
+        text=query.text("text"),
+        order_by=query.words("order_by") or ["name"],
+        limit=query.number("limit", 100, 1, MAX_MODELS_PAGE),
+        page_token=query.text("page_token") or None,
+    )
+    return await _ask(request, "search_models", asked)
+
+
+async def _create_model(request: Request) -> Response:
+    given = await _json_body(request, NewModel)
+    return await _ask(request, "create_model", given.name, description=given.description, tags=given.tags)
+
+
+async def _search_models(request: Request) -> Response:
+    return await _ask(request, "search_models", await _json_body(request, ModelQuery))
+
+
+async def _get_model(request: Request) -> Response:
+    return await _ask(request, "get_model", request.path_params["name"])
+
+
+async def _edit_model(request: Request) -> Response:
+    return await _ask(request, "edit_model", request.path_params["name"], await _json_body(request, ModelEdit))
+
+
+async def _delete_model(request: Request) -> Response:
+    await _in_thread(_store(request).registry.delete_model, request.path_params["name"])
+    return json_response(Deleted(1))
+
+
+async def _versions(request: Request) -> Response:
+    query, name = _Query(request), request.path_params["name"]
+    await _in_thread(_store(request).registry.get_model, name)  # an unknown one is a 404, not an empty page
+    asked = VersionQuery(
+        name=name,
+        filter=query.text("filter"),
+        order_by=query.words("order_by") or ["-version"],
+        limit=query.number("limit", 100, 1, MAX_MODELS_PAGE),
+        page_token=query.text("page_token") or None,
+    )
+    return await _ask(request, "search_versions", asked)
+
+
+async def _add_version(request: Request) -> Response:
+    version = await _json_body(request, NewVersion)
+    return await _ask(request, "add_version", request.path_params["name"], version, create=_Query(request).flag("create"))
+
+
+async def _get_version(request: Request) -> Response:
+    return await _ask(request, "get_version", *_version(request))
+
+
+async def _edit_version(request: Request) -> Response:
+    edit = await _json_body(request, VersionEdit)
+    return await _ask(request, "edit_version", *_version(request), edit)
+
+
+async def _delete_version(request: Request) -> Response:
+    await _in_thread(_store(request).registry.delete_version, *_version(request))
+    return json_response(Deleted(1))
+
+
+async def _search_versions(request: Request) -> Response:
+    return await _ask(request, "search_versions", await _json_body(request, VersionQuery))
+
+
+async def _create_logged_model(request: Request) -> Response:
+    return await _ask(request, "create_logged_model", await _json_body(request, NewLoggedModel))
+
+
+async def _search_logged_models(request: Request) -> Response:
+    return await _ask(request, "search_logged_models", await _json_body(request, LoggedModelQuery))
+
+
+async def _get_logged_model(request: Request) -> Response:
+    return await _ask(request, "get_logged_model", request.path_params["model_id"])
+
+
+async def _edit_logged_model(request: Request) -> Response:
+    edit = await _json_body(request, LoggedModelEdit)
+    return await _ask(request, "edit_logged_model", request.path_params["model_id"], edit)
 
 
 async def _changes(request: Request) -> Response:
@@ -542,6 +678,9 @@ async def _openapi(request: Request) -> Response:
 
 _RUN = "/api/v1/runs/{run_id}"
 _FILE = _RUN + "/artifacts/{path:path}"
+_MODEL = "/api/v1/models/{name}"
+_VERSION = _MODEL + "/versions/{version}"
+_LOGGED_MODEL = "/api/v1/logged-models/{model_id}"
 _LIST = {
     "experiment": "only of this experiment",
     "text": "words that must all occur in name, id, tags, params …",
@@ -552,6 +691,13 @@ _LIST = {
     "deleted": "true: deleted runs only",
     "order_by": "start, name, number, status, duration, experiment, user, metric:NAME, param:NAME, tag:NAME; - for descending",
     "limit": "1 to 1000",
+    "page_token": "of the page before",
+}
+
+_MODELS_PAGE = {
+    "filter": "a condition",
+    "order_by": "with commas, - for descending",
+    "limit": "1 to 10000",
     "page_token": "of the page before",
 }
 
@@ -620,7 +766,7 @@ ROUTES: list[Route] = [
     Route(
         "GET",
         _RUN + "/artifacts",
-        "Files of a run",
+        "Files of a run, or of the logged model of that id",
         _artifacts,
         query={"prefix": "folder", "path": "just this file"},
         answer=ArtifactList,
@@ -628,6 +774,51 @@ ROUTES: list[Route] = [
     Route("GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"),
     Route("PUT", _FILE, "Store a file, replacing one of that path", _put_artifact, body="*/*", answer=ArtifactInfo),
     Route("DELETE", _FILE, "Remove a file", _delete_artifact, answer=Deleted),
+    Route(
+        "GET",
+        "/api/v1/models",
+        "Search registered models",
+        _models,
+        query={"text": "words that must all occur in name, description, tags", **_MODELS_PAGE},
+        answer=ModelPage,
+    ),
+    Route("POST", "/api/v1/models", "Make a registered model", _create_model, body=NewModel, answer=RegisteredModel),
+    Route("POST", "/api/v1/models/search", "Search registered models", _search_models, body=ModelQuery, answer=ModelPage),
+    Route("GET", _MODEL, "One registered model with its latest versions", _get_model, answer=RegisteredModel),
+    Route("PATCH", _MODEL, "Rename, describe, tag, set aliases", _edit_model, body=ModelEdit, answer=RegisteredModel),
+    Route("DELETE", _MODEL, "Remove a registered model with its versions", _delete_model, answer=Deleted),
+    Route("GET", _MODEL + "/versions", "Versions, newest first", _versions, query=_MODELS_PAGE, answer=VersionPage),
+    Route(
+        "POST",
+        _MODEL + "/versions",
+        "Add the next version",
+        _add_version,
+        query={"create": "true: make the model when there is none"},
+        body=NewVersion,
+        answer=ModelVersion,
+    ),
+    Route("GET", _VERSION, "One version", _get_version, answer=ModelVersion),
+    Route("PATCH", _VERSION, "Describe, stage, tag, add properties", _edit_version, body=VersionEdit, answer=ModelVersion),
+    Route("DELETE", _VERSION, "Remove a version", _delete_version, answer=Deleted),
+    Route("POST", "/api/v1/model-versions/search", "Search versions", _search_versions, body=VersionQuery, answer=VersionPage),
+    Route("POST", "/api/v1/logged-models", "Make a logged model", _create_logged_model, body=NewLoggedModel, answer=LoggedModel),
+    Route(
+        "POST",
+        "/api/v1/logged-models/search",
+        "Search logged models",
+        _search_logged_models,
+        body=LoggedModelQuery,
+        answer=LoggedModelPage,
+    ),
+    Route("GET", _LOGGED_MODEL, "One logged model", _get_logged_model, answer=LoggedModel),
+    Route(
+        "PATCH",
+        _LOGGED_MODEL,
+        "Tag, add params and metrics, set the status, mark as deleted",
+        _edit_logged_model,
+        body=LoggedModelEdit,
+        answer=LoggedModel,
+    ),
     Route(
         "GET",
         "/api/v1/changes",

@@ -27,6 +27,7 @@ from tracklog.records import (
     RunStatus,
     Watermark,
 )
+from tracklog.storage.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -297,12 +298,12 @@ class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Something happened to a run: told to live readers, who then ask for what they show."""
+    """Something happened to a run, or to the registry: told to live readers, who then ask for what they show."""
 
     id: int  # ascending; resume from here
-    run_id: str
-    experiment: str
-    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage"
+    run_id: str  # "" with `what` "models": some registered model, version, logged model or file of one
+    experiment: str  # "" likewise
+    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage", "models"
     time_ms: int
 
 
@@ -310,6 +311,7 @@ class GcReport(msgspec.Struct, frozen=True):
     """What a clean-up did."""
 
     runs_deleted: int = 0
+    models_deleted: int = 0  # logged models
     journals_recovered: int = 0
     bytes_before: int = 0
     bytes_after: int = 0
@@ -323,6 +325,7 @@ class Store(Protocol):
     """
 
     uri: str  # how another process opens the same store
+    registry: Registry  # registered models, their versions, logged models
 
     def apply(self, batch: Batch) -> Watermark:
         """Store a batch in one transaction and return the writer's watermark after it.
@@ -346,7 +349,7 @@ class Store(Protocol):
         """Change an experiment and return it; one of that name is made when there is none."""
 
     def delete_experiment(self, name: str) -> None:
-        """Remove an experiment without runs. Raises NotFoundError, and ConflictError when it has some."""
+        """Remove an experiment without runs and logged models. Raises NotFoundError, and ConflictError when it has some."""
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """Return a page of runs with params, tags and metric summaries."""
@@ -386,10 +389,13 @@ class Store(Protocol):
         """Return changes with id > since, ascending. `since=-1` returns just the newest one, if any."""
 
     def delete_runs(self, run_ids: Sequence[str]) -> int:
-        """Remove runs with all they recorded, for good; return how many there were. Unknown ids are no error."""
+        """Remove runs with all they recorded, for good; return how many there were. Unknown ids are no error.
+
+        Logged models that they made stay, with their files.
+        """
 
     def gc(self, *, deleted_before_ms: int | None = None) -> GcReport:
-        """Compact, remove runs marked as deleted (before that time), and give free space back to the file system."""
+        """Compact, remove what is marked as deleted (before that time), and give free space back to the file system."""
 
     def close(self) -> None:
         """Release files and connections. The store cannot be used after."""

@@ -34,6 +34,7 @@ _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount
 
 # {pk}: a key that is never used again; {blob}: bytes. BIGINT, DOUBLE PRECISION and TEXT mean the same to both.
 # Migration 1 (0.1): everything. 2: experiments are archived and labelled; their tags are a JSON object.
+# 3: the model registry; tags, params and properties of models are JSON objects.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -99,6 +100,27 @@ _MIGRATIONS: list[list[str]] = [
     [
         "ALTER TABLE experiments ADD COLUMN archived_ms BIGINT",
         "ALTER TABLE experiments ADD COLUMN tags TEXT NOT NULL DEFAULT '{{}}'",
+    ],
+    [
+        """CREATE TABLE registered_models (
+            pk {pk}, name TEXT NOT NULL UNIQUE, created_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL,
+            description TEXT NOT NULL, tags TEXT NOT NULL, next_version BIGINT NOT NULL DEFAULT 1)""",
+        """CREATE TABLE model_versions (
+            pk {pk}, model_pk BIGINT NOT NULL, version BIGINT NOT NULL, created_ms BIGINT NOT NULL, updated_ms BIGINT NOT NULL,
+            stage TEXT NOT NULL, description TEXT NOT NULL, source TEXT NOT NULL, run_id TEXT NOT NULL, run_link TEXT NOT NULL,
+            model_id TEXT NOT NULL, user_name TEXT NOT NULL, tags TEXT NOT NULL, properties TEXT NOT NULL,
+            UNIQUE (model_pk, version))""",
+        "CREATE INDEX model_versions_by_logged_model ON model_versions (model_id)",
+        """CREATE TABLE model_aliases (
+            model_pk BIGINT NOT NULL, alias TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (model_pk, alias))""",
+        # metrics: a MessagePack list, since JSON has no NaN. The files of a logged model are rows of `artifacts` whose
+        # run_pk is its pk turned negative.
+        """CREATE TABLE logged_models (
+            pk {pk}, id TEXT NOT NULL UNIQUE, experiment_pk BIGINT NOT NULL, name TEXT NOT NULL, created_ms BIGINT NOT NULL,
+            updated_ms BIGINT NOT NULL, status TEXT NOT NULL, type TEXT NOT NULL, source_run_id TEXT NOT NULL,
+            params TEXT NOT NULL, tags TEXT NOT NULL, metrics {blob} NOT NULL, deleted_ms BIGINT)""",
+        "CREATE INDEX logged_models_by_experiment ON logged_models (experiment_pk, pk)",
+        "CREATE INDEX logged_models_by_run ON logged_models (source_run_id)",
     ],
 ]
 FORMAT = len(_MIGRATIONS)
@@ -301,6 +323,11 @@ def _beyond_sql(error: object) -> InvalidValueError:
 def natural_key(name: str) -> str:
     """Return a text whose order is the one people expect of `name`: numbers by size, letters without case."""
     return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(12), name).casefold()[:300]
+
+
+def plain(value: str) -> str:
+    """Return text that every database can hold: PostgreSQL's TEXT cannot hold NUL; the sign for it can stand in labels."""
+    return value.replace("\x00", "␀")
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -22,7 +22,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
@@ -82,7 +82,9 @@ from tracklog.storage import (
 )
 from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
 from tracklog.storage.catalog import Catalog, natural_key
+from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
+from tracklog.storage.models import CatalogRegistry, no_logged_model
 from tracklog.storage.points import (
     CHUNK_POINTS,
     HOT,
@@ -95,6 +97,7 @@ from tracklog.storage.points import (
     read_hot,
 )
 from tracklog.storage.query import LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query
+from tracklog.storage.registry import Registry, is_logged_model_id
 
 _log = logging.getLogger(__name__)
 
@@ -192,6 +195,15 @@ class _Run:
         self.made: dict[tuple[str, str, bool], int] = {}  # series created by this transaction
 
 
+class _Owner(NamedTuple):
+    """Whose files: `pk` is that of a run, or of a logged model turned negative; the rest is what to tell live readers."""
+
+    pk: int
+    run_id: str
+    experiment: str
+    what: str
+
+
 class LocalStore:
     """`Store` over a folder. See the module's text for files and guarantees."""
 
@@ -246,6 +258,7 @@ class LocalStore:
         self.staging = self._blobs.staging  # what is written here is taken over by `put_artifact` without a copy
         self._series_pks: dict[int, dict[tuple[str, str, bool], int]] = {}
         self._compacting = threading.Lock()
+        self.registry: Registry = CatalogRegistry(self._catalog, self._clock_ms, self._tell)
 
     # ------------------------------------------------------------------ writing
 
@@ -726,7 +739,8 @@ class LocalStore:
         with self._catalog.write() as connection:
             row = connection.execute(
                 text(
-                    "SELECT e.pk, (SELECT count(*) FROM runs r WHERE r.experiment_pk = e.pk) AS runs"
+                    "SELECT e.pk, (SELECT count(*) FROM runs r WHERE r.experiment_pk = e.pk) AS runs,"
+                    " (SELECT count(*) FROM logged_models l WHERE l.experiment_pk = e.pk) AS models"
                     " FROM experiments e WHERE e.name = :name"
                 ),
                 {"name": _plain(name)},
@@ -737,6 +751,11 @@ class LocalStore:
                 raise ConflictError(
                     f"Experiment {name!r} has {row.runs} runs (deleted ones count until they are cleaned up). Remove them first: "
                     f"`tracklog rm`, then `tracklog gc`; or archive the experiment."
+                )
+            if row.models:
+                raise ConflictError(
+                    f"Experiment {name!r} has logged models: {row.models} (deleted ones count until they are cleaned up). "
+                    "Delete them first, then `tracklog gc`; or archive the experiment."
                 )
             connection.execute(text("DELETE FROM experiments WHERE pk = :pk"), {"pk": row.pk})
 
@@ -1030,11 +1049,22 @@ class LocalStore:
 
     # ---------------------------------------------------------------- artifacts
 
+    def _owner(self, connection: Connection, owner_id: str) -> _Owner:
+        """Return the run or logged model that files belong to."""
+        if is_logged_model_id(owner_id):
+            pk = connection.execute(text("SELECT pk FROM logged_models WHERE id = :id"), {"id": owner_id}).scalar()
+            if pk is not None:
+                return _Owner(-pk, "", "", "models")
+        row = self._run_row(connection, owner_id)
+        if row is None:
+            raise no_logged_model(owner_id) if is_logged_model_id(owner_id) else _no_run(owner_id)
+        return _Owner(row.pk, owner_id, row.experiment, "artifacts")
+
     def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:
         """See `Store.put_artifact`."""
         path = validate_artifact_path(path)
         with self._catalog.read() as connection:
-            self._known_run(connection, run_id)  # before anything is copied
+            self._owner(connection, run_id)  # before anything is copied
         staged = self._blobs.stage(source, move=move)
         now = self._clock_ms()
         info = ArtifactInfo(
@@ -1047,10 +1077,10 @@ class LocalStore:
         try:
             with self._catalog.write() as connection:
                 self._catalog.lock(connection, "artifacts")
-                run = self._known_run(connection, run_id)
+                owner = self._owner(connection, run_id)
                 replaced = connection.execute(
-                    text("SELECT sha256 FROM artifacts WHERE run_pk = :run AND path = :path"),
-                    {"run": run.pk, "path": path},
+                    text("SELECT sha256 FROM artifacts WHERE run_pk = :owner AND path = :path"),
+                    {"owner": owner.pk, "path": path},
                 ).scalar()
                 self._blobs.keep(staged)
                 connection.execute(
@@ -1061,7 +1091,7 @@ class LocalStore:
                         " modified_ms = excluded.modified_ms"
                     ),
                     {
-                        "run": run.pk,
+                        "run": owner.pk,
                         "path": path,
                         "size": info.size_bytes,
                         "sha256": info.sha256,
@@ -1069,7 +1099,7 @@ class LocalStore:
                         "now": now,
                     },
                 )
-                self._tell(connection, run_id, run.experiment, {"artifacts"}, now)
+                self._tell(connection, owner.run_id, owner.experiment, {owner.what}, now)
                 if replaced is not None and replaced != info.sha256:
                     self._release(connection, [replaced])
         finally:
@@ -1080,33 +1110,34 @@ class LocalStore:
         """See `Store.artifacts`."""
         folder = validate_artifact_path(prefix.rstrip("/")) + "/" if prefix.strip("/") else ""
         with self._catalog.read() as connection:
-            run = self._known_run(connection, run_id)
+            owner = self._owner(connection, run_id)
             rows = connection.execute(
                 text(
                     "SELECT path, size_bytes, sha256, modified_ms, content_type FROM artifacts"
-                    " WHERE run_pk = :run AND substr(path, 1, :length) = :folder ORDER BY path"
+                    " WHERE run_pk = :owner AND substr(path, 1, :length) = :folder ORDER BY path"
                 ),
-                {"run": run.pk, "length": len(folder), "folder": folder},
+                {"owner": owner.pk, "length": len(folder), "folder": folder},
             ).all()
         found = [ArtifactInfo(**row._asdict()) for row in rows]
         return sorted(found, key=lambda artifact: natural_key(artifact.path))
 
-    def _artifact(self, connection: Connection, run_id: str, path: str) -> tuple[Any, Any]:
+    def _artifact(self, connection: Connection, run_id: str, path: str) -> tuple[_Owner, Any]:
         path = validate_artifact_path(path)
-        run = self._known_run(connection, run_id)
+        owner = self._owner(connection, run_id)
         row = connection.execute(
             text(
-                "SELECT path, size_bytes, sha256, modified_ms, content_type FROM artifacts WHERE run_pk = :run AND path = :path"
+                "SELECT path, size_bytes, sha256, modified_ms, content_type FROM artifacts WHERE run_pk = :owner AND path = :path"
             ),
-            {"run": run.pk, "path": path},
+            {"owner": owner.pk, "path": path},
         ).one_or_none()
         if row is None:
             known = connection.execute(
-                text("SELECT path FROM artifacts WHERE run_pk = :run ORDER BY path LIMIT 20"), {"run": run.pk}
+                text("SELECT path FROM artifacts WHERE run_pk = :owner ORDER BY path LIMIT 20"), {"owner": owner.pk}
             ).scalars()
             listed = ", ".join(f"`{one}`" for one in known) or "none"
-            raise NotFoundError(f"Run {run_id} has no file `{path}`. Its files: {listed}.", what="artifact", given=path)
-        return run, row
+            who = f"Run {run_id}" if owner.run_id else f"Logged model {run_id}"
+            raise NotFoundError(f"{who} has no file `{path}`. Its files: {listed}.", what="artifact", given=path)
+        return owner, row
 
     def artifact(self, run_id: str, path: str) -> ArtifactInfo:
         """See `Store.artifact`."""
@@ -1131,10 +1162,12 @@ class LocalStore:
         """See `Store.delete_artifact`."""
         with self._catalog.write() as connection:
             self._catalog.lock(connection, "artifacts")
-            run, row = self._artifact(connection, run_id, path)
-            connection.execute(text("DELETE FROM artifacts WHERE run_pk = :run AND path = :path"), {"run": run.pk, "path": path})
+            owner, row = self._artifact(connection, run_id, path)
+            connection.execute(
+                text("DELETE FROM artifacts WHERE run_pk = :owner AND path = :path"), {"owner": owner.pk, "path": path}
+            )
             self._release(connection, [row.sha256])
-            self._tell(connection, run_id, run.experiment, {"artifacts"}, self._clock_ms())
+            self._tell(connection, owner.run_id, owner.experiment, {owner.what}, self._clock_ms())
 
     def _release(self, connection: Connection, digests: Sequence[str]) -> None:
         """Remove blobs that no artifact refers to any more. The caller holds the lock on artifacts.
@@ -1183,22 +1216,56 @@ class LocalStore:
         """See `Store.gc`."""
         before = self.size_bytes()
         recovered = self.maintain()
+        before_ms = self._clock_ms() if deleted_before_ms is None else deleted_before_ms
         with self._catalog.read() as connection:
             doomed = (
                 connection.execute(
                     text("SELECT id FROM runs WHERE deleted_ms IS NOT NULL AND deleted_ms <= :before"),
-                    {"before": self._clock_ms() if deleted_before_ms is None else deleted_before_ms},
+                    {"before": before_ms},
                 )
                 .scalars()
                 .all()
             )
             hot = connection.execute(text("SELECT DISTINCT run_pk FROM hot")).scalars().all()
         deleted = self.delete_runs(doomed)
+        models = self._delete_logged_models(before_ms)
         for run_pk in hot:
             self._compact(run_pk)
         self._blobs.remove_stale(_STALE_STAGING_S, time.time())
         self._catalog.shrink()
-        return GcReport(runs_deleted=deleted, journals_recovered=recovered, bytes_before=before, bytes_after=self.size_bytes())
+        return GcReport(
+            runs_deleted=deleted,
+            models_deleted=models,
+            journals_recovered=recovered,
+            bytes_before=before,
+            bytes_after=self.size_bytes(),
+        )
+
+    def _delete_logged_models(self, before_ms: int) -> int:
+        """Remove the logged models marked as deleted before a time, with their files, for good; return how many."""
+        with self._catalog.write() as connection:
+            self._catalog.lock(connection, "artifacts")
+            doomed = (
+                connection.execute(
+                    text("DELETE FROM logged_models WHERE deleted_ms <= :before RETURNING pk"), {"before": before_ms}
+                )
+                .scalars()
+                .all()
+            )
+            owners = {"owners": [-pk for pk in doomed]}
+            among = bindparam("owners", expanding=True, type_=BigInteger)
+            digests = (
+                connection.execute(
+                    text("SELECT DISTINCT sha256 FROM artifacts WHERE run_pk IN :owners").bindparams(among), owners
+                )
+                .scalars()
+                .all()
+            )
+            connection.execute(text("DELETE FROM artifacts WHERE run_pk IN :owners").bindparams(among), owners)
+            if doomed:
+                self._tell(connection, "", "", {"models"}, self._clock_ms())
+            self._release(connection, digests)
+        return len(doomed)
 
     def size_bytes(self) -> int:
         """Return what the workspace takes on disk, journals left out."""
@@ -1208,12 +1275,17 @@ class LocalStore:
         """Return what is wrong with the workspace: damaged database pages, files without bytes. [] when all is well."""
         problems = self._catalog.check()
         with self._catalog.read() as connection:
-            rows = connection.execute(text("SELECT r.id, a.path, a.sha256 FROM artifacts a JOIN runs r ON r.pk = a.run_pk")).all()
+            rows = connection.execute(
+                text(
+                    "SELECT COALESCE(r.id, l.id) AS owner, a.path, a.sha256 FROM artifacts a"
+                    " LEFT JOIN runs r ON r.pk = a.run_pk LEFT JOIN logged_models l ON l.pk = -a.run_pk"
+                )
+            ).all()
         for row in rows:
             try:
                 self._blobs.open(row.sha256).close()
             except NotFoundError as error:
-                problems.append(f"Run {row.id}, file {row.path}: {error.message}")
+                problems.append(f"{row.owner}, file {row.path}: {error.message}")
         return problems
 
     def close(self) -> None:
@@ -1479,11 +1551,6 @@ def _upsert_into(table: str, replace: bool, name: str) -> TextClause:
         f"INSERT INTO {table} (run_pk, {name}, value) VALUES (:run, :name, :value)"  # names are ours
         f" ON CONFLICT (run_pk, {name}) DO {action}"
     )
-
-
-def _plain(value: str) -> str:
-    """PostgreSQL's TEXT cannot hold NUL; the sign for it can stand in labels."""
-    return value.replace("\x00", "␀")
 
 
 def _json(value: Any) -> str:

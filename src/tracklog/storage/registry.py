@@ -9,12 +9,19 @@ and point to files by `source`: `runs:/<run id>/<path>`, `models:/<logged model 
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Protocol
 
 import msgspec
 
 STAGES = ("None", "Staging", "Production", "Archived")
+MAX_MODELS_PAGE = 10_000  # models or versions in one answer; MLflow's clients ask for so many versions
+
+
+def is_logged_model_id(text: str) -> bool:
+    """Whether a text has the form of a logged model's id."""
+    return re.fullmatch("m-[0-9a-f]{32}", text) is not None
 
 
 class LoggedModelStatus(str, Enum):
@@ -43,8 +50,8 @@ class LoggedModel(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     experiment: str
     name: str
-    created_ms: int
-    updated_ms: int
+    created_ms: int = 0
+    updated_ms: int = 0
     status: LoggedModelStatus = LoggedModelStatus.PENDING
     type: str = ""  # what it is made with or for: "sklearn", "pytorch" …
     source_run_id: str = ""
@@ -79,7 +86,7 @@ class LoggedModelQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_u
     source_run_id: str | None = None
     filter: str = ""
     datasets: list[tuple[str, str]] = []
-    order_by: list[str] = ["-created"]
+    order_by: list[str] = msgspec.field(default_factory=lambda: ["-created"])
     limit: int = 50
     page_token: str | None = None
 
@@ -94,10 +101,10 @@ class LoggedModelPage(msgspec.Struct, frozen=True, omit_defaults=True):
 class ModelVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """One version of a registered model."""
 
-    name: str
-    version: int  # 1, 2, …; never used again while the registered model lives
-    created_ms: int
-    updated_ms: int
+    name: str = ""
+    version: int = 0  # 1, 2, …; never used again while the registered model lives
+    created_ms: int = 0
+    updated_ms: int = 0
     stage: str = "None"  # of `STAGES`
     description: str = ""
     source: str = ""
@@ -151,7 +158,7 @@ class ModelQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
     filter: str = ""
     text: str = ""
-    order_by: list[str] = ["name"]
+    order_by: list[str] = msgspec.field(default_factory=lambda: ["name"])
     limit: int = 100
     page_token: str | None = None
 
@@ -172,7 +179,7 @@ class VersionQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkno
 
     name: str | None = None
     filter: str = ""
-    order_by: list[str] = ["-created"]
+    order_by: list[str] = msgspec.field(default_factory=lambda: ["-created"])
     limit: int = 100
     page_token: str | None = None
 
@@ -205,7 +212,7 @@ class Registry(Protocol):
     def add_version(self, name: str, version: ModelVersion, *, create: bool = False) -> ModelVersion:
         """Give a registered model its next version and return it; `create` makes the model when there is none.
 
-        `version`, `created_ms`, `updated_ms` and `aliases` of what is given do not count.
+        `name`, `version`, `created_ms`, `updated_ms` and `aliases` of what is given do not count.
         """
 
     def get_version(self, name: str, version: int) -> ModelVersion:

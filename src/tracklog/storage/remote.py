@@ -40,6 +40,22 @@ from tracklog.storage import (
     frames,
     validate_artifact_path,
 )
+from tracklog.storage.registry import (
+    LoggedModel,
+    LoggedModelEdit,
+    LoggedModelPage,
+    LoggedModelQuery,
+    ModelEdit,
+    ModelPage,
+    ModelQuery,
+    ModelVersion,
+    RegisteredModel,
+    Registry,
+    VersionEdit,
+    VersionPage,
+    VersionQuery,
+    is_logged_model_id,
+)
 
 _log = logging.getLogger(__name__)  # method, path and status of each request; neither headers nor bodies
 
@@ -65,6 +81,7 @@ class RemoteStore:
         self.uri = uri.rstrip("/")
         self._pid = 0
         self._pool: urllib3.PoolManager | None = None
+        self.registry: Registry = RemoteRegistry(self)
 
     # ------------------------------------------------------------------ the wire
 
@@ -120,8 +137,8 @@ class RemoteStore:
         given = {name: value for name, value in query.items() if value is not None}
         return self._decoded(kind, self._send("GET", f"{path}?{urlencode(given)}" if given else path))
 
-    def _post(self, kind: type[_T], path: str, body: Any) -> _T:
-        sent = self._send("POST", path, body=msgspec.msgpack.encode(body), media_type=_MSGPACK)
+    def _post(self, kind: type[_T], path: str, body: Any, *, method: str = "POST") -> _T:
+        sent = self._send(method, path, body=msgspec.msgpack.encode(body), media_type=_MSGPACK)
         return self._decoded(kind, sent)
 
     def _decoded(self, kind: type[_T], response: Any) -> _T:
@@ -151,8 +168,7 @@ class RemoteStore:
 
     def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
         """See `Store.edit_experiment`."""
-        body = msgspec.msgpack.encode(edit)
-        return self._decoded(ExperimentInfo, self._send("PATCH", _experiment(name), body=body, media_type=_MSGPACK))
+        return self._post(ExperimentInfo, _experiment(name), edit, method="PATCH")
 
     def delete_experiment(self, name: str) -> None:
         """See `Store.delete_experiment`."""
@@ -242,6 +258,81 @@ class RemoteStore:
         """See `Store.close`."""
         if self._pool is not None:
             self._pool.clear()
+
+
+class RemoteRegistry:
+    """`Registry` of a server, over the connections of its store."""
+
+    def __init__(self, store: RemoteStore) -> None:
+        self._send, self._get, self._post = store._send, store._get, store._post  # noqa: SLF001  # the store's other half
+
+    def create_model(self, name: str, *, description: str = "", tags: dict[str, str] | None = None) -> RegisteredModel:
+        """See `Registry.create_model`."""
+        return self._post(RegisteredModel, "/models", {"name": name, "description": description, "tags": tags or {}})
+
+    def get_model(self, name: str) -> RegisteredModel:
+        """See `Registry.get_model`."""
+        return self._get(RegisteredModel, _model(name))
+
+    def edit_model(self, name: str, edit: ModelEdit) -> RegisteredModel:
+        """See `Registry.edit_model`."""
+        return self._post(RegisteredModel, _model(name), edit, method="PATCH")
+
+    def delete_model(self, name: str) -> None:
+        """See `Registry.delete_model`."""
+        self._send("DELETE", _model(name))
+
+    def search_models(self, query: ModelQuery) -> ModelPage:
+        """See `Registry.search_models`."""
+        return self._post(ModelPage, "/models/search", query)
+
+    def add_version(self, name: str, version: ModelVersion, *, create: bool = False) -> ModelVersion:
+        """See `Registry.add_version`."""
+        return self._post(ModelVersion, f"{_model(name)}/versions?create={str(create).lower()}", version)
+
+    def get_version(self, name: str, version: int) -> ModelVersion:
+        """See `Registry.get_version`."""
+        return self._get(ModelVersion, _model(name, version))
+
+    def edit_version(self, name: str, version: int, edit: VersionEdit) -> ModelVersion:
+        """See `Registry.edit_version`."""
+        return self._post(ModelVersion, _model(name, version), edit, method="PATCH")
+
+    def delete_version(self, name: str, version: int) -> None:
+        """See `Registry.delete_version`."""
+        self._send("DELETE", _model(name, version))
+
+    def search_versions(self, query: VersionQuery) -> VersionPage:
+        """See `Registry.search_versions`."""
+        return self._post(VersionPage, "/model-versions/search", query)
+
+    def create_logged_model(self, model: LoggedModel) -> LoggedModel:
+        """See `Registry.create_logged_model`."""
+        return self._post(LoggedModel, "/logged-models", model)
+
+    def get_logged_model(self, model_id: str) -> LoggedModel:
+        """See `Registry.get_logged_model`."""
+        return self._get(LoggedModel, _logged_model(model_id))
+
+    def edit_logged_model(self, model_id: str, edit: LoggedModelEdit) -> LoggedModel:
+        """See `Registry.edit_logged_model`."""
+        return self._post(LoggedModel, _logged_model(model_id), edit, method="PATCH")
+
+    def search_logged_models(self, query: LoggedModelQuery) -> LoggedModelPage:
+        """See `Registry.search_logged_models`."""
+        return self._post(LoggedModelPage, "/logged-models/search", query)
+
+
+def _model(name: str, version: int | None = None) -> str:
+    if not name.strip(" .") or "/" in name:  # which would be the address of something else
+        raise NotFoundError(f"There is no registered model {name!r}.", what="registered model", given=name)
+    return f"/models/{quote(name, safe='')}" + ("" if version is None else f"/versions/{version}")
+
+
+def _logged_model(model_id: str) -> str:
+    if not is_logged_model_id(model_id):
+        raise NotFoundError(f"There is no logged model {model_id!r}.", what="logged model", given=model_id)
+    return f"/logged-models/{model_id}"
 
 
 def _run(run_id: str) -> str:
