@@ -6,6 +6,7 @@ AzureMLException                               root of Azure ML v1's errors; `.m
     ├── InvalidValueError (ValueError)         a given value cannot be used; `.parameter`, `.given`; a UserErrorException, too
     │   ├── InvalidTypeError (TypeError)       … because of its type
     │   ├── InvalidPathError                   an artifact path that is unsafe or not a path
+    │   ├── FilterError                        a filter that is not in the language; `.position`, `.end`
     │   └── InvalidRequestError                an HTTP body or query that does not decode
     │       ├── PayloadTooLargeError           … larger than its route takes
     │       └── UnsupportedMediaTypeError      … of a content type its route does not take
@@ -136,6 +137,20 @@ class InvalidPathError(InvalidValueError):
     """An artifact path is absolute, climbs out of its root, or is no path at all."""
 
     code = "INVALID_PATH"
+
+
+class FilterError(InvalidValueError):
+    """A filter is not in the filter language, or asks of a thing what it does not have.
+
+    `position` and `end` are the characters, from 0, at which reading stopped; equal where something is missing.
+    """
+
+    code = "INVALID_FILTER"
+
+    def __init__(self, message: str, *, position: int, end: int, parameter: str = "filter") -> None:
+        super().__init__(message, parameter=parameter)
+        self.position = position
+        self.end = end
 
 
 class InvalidRequestError(InvalidValueError):

@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from tracklog import __version__
 from tracklog.errors import (
     ConflictError,
+    FilterError,
     InvalidRequestError,
     InvalidValueError,
     NotFoundError,
@@ -858,6 +859,8 @@ def details_of(error: Exception) -> dict[str, Any]:
     """Return what a client can act on beyond the message."""
     if isinstance(error, NotFoundError):
         return {"what": error.what, "given": error.given}
+    if isinstance(error, FilterError):
+        return {"position": error.position, "end": error.end}
     return {"expected": list(error.expected)} if isinstance(error, WriterGapError) else {}
 
 

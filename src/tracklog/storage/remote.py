@@ -15,6 +15,7 @@ import urllib3
 
 from tracklog import errors
 from tracklog.errors import (
+    FilterError,
     InvalidValueError,
     NotFoundError,
     ServerError,
@@ -126,6 +127,9 @@ class RemoteStore:
         if kind is NotFoundError:
             details = said.get("details", {})
             return NotFoundError(message, what=details.get("what", ""), given=details.get("given", ""))
+        if kind is FilterError:
+            place = said["details"]
+            return FilterError(message, position=place["position"], end=place["end"], parameter=said["parameter"])
         if kind is not None and issubclass(kind, InvalidValueError):
             return kind(message, parameter=said.get("parameter"))
         try:
