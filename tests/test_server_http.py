@@ -161,6 +161,29 @@ def test_a_run_is_edited_from_outside(client: Client, run_id: str) -> None:
     assert client.json("PATCH", path, {})["name"] == "best"
 
 
+def test_several_runs_are_edited_alike(client: Client, run_id: str) -> None:
+    fill(client.server, run_id + "-second")
+    ids = [run_id, run_id + "-second", "unknown", run_id]
+
+    assert client.json("POST", "/api/v1/runs/edit", {"ids": ids, "edit": {"archived": True, "tags": {"a": "1"}}}) == {"edited": 2}
+    for one in (run_id, run_id + "-second"):
+        run = client.json("GET", f"/api/v1/runs/{one}")
+        assert (run["archived"], run["tags"]["a"]) == (True, "1")
+    assert client.json("GET", f"/api/v1/runs?ids={run_id}&archived=false")["total"] == 0
+    assert client.json("GET", f"/api/v1/runs?ids={run_id}&archived=true")["total"] == 1
+    assert client.json("POST", "/api/v1/runs/edit", {"ids": ids, "edit": {}}) == {"edited": 0}
+
+
+def test_views_are_saved_and_removed(client: Client, run_id: str) -> None:
+    scope = f"experiment:{run_id}"
+    client.json("PUT", "/api/v1/views", {"scope": scope, "name": "a & b", "query": "q=x"})
+
+    [view] = client.json("GET", f"/api/v1/views?scope={scope}")["views"]
+    assert (view["name"], view["query"]) == ("a & b", "q=x")
+    assert client.json("DELETE", f"/api/v1/views?scope={scope}&name=a+%26+b") == {"deleted": 1}
+    assert_error(*client.ask("DELETE", f"/api/v1/views?scope={scope}&name=a+%26+b"), 404)
+
+
 def test_a_run_that_is_over_cannot_be_canceled(client: Client, run_id: str) -> None:
     path = f"/api/v1/runs/{run_id}"
     client.json("PATCH", path, {"status": "Canceled"})
@@ -423,6 +446,10 @@ def test_a_wrong_query_parameter_is_named(client: Client, path: str, parameter: 
         ("POST", "/api/v1/series", b'{"run_ids": ["r1"], "x": "epoch"}', "x"),
         ("POST", "/api/v1/runs/delete", b'{"ids": "r1"}', "ids"),
         ("POST", "/api/v1/runs/delete", b'{"ids": [1]}', "ids"),
+        ("POST", "/api/v1/runs/edit", b'{"ids": ["r1"], "edit": {"name": ""}}', "name"),
+        ("POST", "/api/v1/runs/edit", b'{"ids": ["r1"], "edit": {"status": "Failed"}}', "status"),
+        ("POST", "/api/v1/runs/edit", b'{"ids": [%s], "edit": {"archived": true}}' % b",".join([b'"r1"'] * 1001), "ids"),
+        ("PUT", "/api/v1/views", b'{"scope": "runs", "name": "", "query": ""}', "name"),
         ("PATCH", RUN, b'{"status": "Completed"}', "status"),
         ("PATCH", RUN, b'{"status": "Nope"}', "status"),
         ("PATCH", RUN, b'{"name": ""}', "name"),

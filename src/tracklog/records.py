@@ -169,6 +169,7 @@ class RunEdited(msgspec.Struct, tag_field="event", tag="edit", frozen=True, omit
     name: str | None = None
     description: str | None = None
     deleted: bool | None = None
+    archived: bool | None = None
 
 
 class ArtifactStored(msgspec.Struct, tag_field="event", tag="artifact", frozen=True, omit_defaults=True):

@@ -38,6 +38,7 @@ from tracklog.errors import (
 )
 from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, TagsSet, Watermark, decode_batch
 from tracklog.storage import (
+    MAX_PAGE,
     ArtifactInfo,
     Change,
     ExperimentEdit,
@@ -50,6 +51,7 @@ from tracklog.storage import (
     SeriesQuery,
     Store,
     TablePage,
+    View,
     frames,
     validate_artifact_path,
 )
@@ -88,8 +90,28 @@ class RunPatch(msgspec.Struct, forbid_unknown_fields=True):
     name: str | None = None
     description: str | None = None
     deleted: bool | None = None
+    archived: bool | None = None
     tags: dict[str, str | None] | None = None
     status: RunStatus | None = None
+
+
+class RunsPatch(msgspec.Struct, forbid_unknown_fields=True):
+    """The same change of several runs, at most a thousand. Unknown ids are left out of the count."""
+
+    ids: list[str]
+    edit: RunPatch
+
+
+class Edited(msgspec.Struct):
+    """How many were changed."""
+
+    edited: int
+
+
+class ViewList(msgspec.Struct):
+    """Saved views of a scope."""
+
+    views: list[View]
 
 
 class RunIds(msgspec.Struct, forbid_unknown_fields=True):
@@ -320,6 +342,21 @@ async def _delete_experiment(request: Request) -> Response:
     return json_response(Deleted(1))
 
 
+async def _views(request: Request) -> Response:
+    return json_response(ViewList(await _in_thread(_store(request).views, _Query(request).required("scope"))))
+
+
+async def _save_view(request: Request) -> Response:
+    view = await _json_body(request, View)
+    return json_response(await _in_thread(_store(request).save_view, view))
+
+
+async def _delete_view(request: Request) -> Response:
+    query = _Query(request)
+    await _in_thread(_store(request).delete_view, query.required("scope"), query.required("name"))
+    return json_response(Deleted(1))
+
+
 async def _list_runs(request: Request) -> Response:
     query = _Query(request)
     status = query.words("status")
@@ -336,6 +373,7 @@ async def _list_runs(request: Request) -> Response:
         parent_id=query.text("parent_id") or None,
         top_level=query.flag("top_level"),
         deleted=query.flag("deleted"),
+        archived=query.flag("archived") if query.text("archived") else None,
         order_by=query.text("order_by", "-start"),
         limit=query.number("limit", 100, 1, 1000),
         page_token=query.text("page_token") or None,
@@ -355,11 +393,57 @@ async def _get_run(request: Request) -> Response:
 async def _patch_run(request: Request) -> Response:
     patch = await _json_body(request, RunPatch)
     run_id = request.path_params["run_id"]
+    events = _edits(patch, request.app.state.clock_ms())
+    store = _store(request)
+
+    def edit() -> RunInfo:
+        run = store.get_run(run_id)  # an unknown run is a 404, whatever is asked of it
+        if patch.status is not None and run.status.is_final():
+            raise ConflictError(
+                f"Run {run_id} is {run.status.value} already. Only a run that is not over can become {patch.status.value}."
+            )
+        if events:
+            store.apply(_edit_batch(run_id, events))
+        return store.get_run(run_id)
+
+    return json_response(await _in_thread(edit))
+
+
+async def _edit_runs(request: Request) -> Response:
+    asked = await _json_body(request, RunsPatch)
+    if len(asked.ids) > MAX_PAGE:
+        raise InvalidRequestError(
+            f"Cannot edit {len(asked.ids)} runs at once. Expected at most {MAX_PAGE}; send them in parts.",
+            parameter="ids",
+            given=len(asked.ids),
+        )
+    events = _edits(asked.edit, request.app.state.clock_ms())
+    store = _store(request)
+
+    def edit() -> int:
+        edited = 0
+        for run_id in dict.fromkeys(asked.ids if events else ()):
+            try:
+                store.apply(_edit_batch(run_id, events))
+            except NotFoundError:  # removed for good meanwhile: nothing to edit
+                continue
+            edited += 1
+        return edited
+
+    return json_response(Edited(await _in_thread(edit)))
+
+
+def _edit_batch(run_id: str, events: list[Event]) -> Batch:
+    return Batch(run_id, f"editor-{uuid.uuid4().hex}", events=events, live=False)
+
+
+def _edits(patch: RunPatch, now_ms: int) -> list[Event]:
+    """Return what a patch means as records."""
     events: list[Event] = []
     if patch.name is not None and not patch.name.strip():
         raise InvalidRequestError("A run's name cannot be empty. Expected text.", parameter="name", given=patch.name)
-    if patch.name is not None or patch.description is not None or patch.deleted is not None:
-        events.append(RunEdited(patch.name, patch.description, patch.deleted))
+    if (patch.name, patch.description, patch.deleted, patch.archived) != (None, None, None, None):
+        events.append(RunEdited(patch.name, patch.description, patch.deleted, patch.archived))
     if patch.tags:
         if not all(name.strip() for name in patch.tags):
             raise InvalidRequestError("A tag's name cannot be empty. Expected text.", parameter="tags")
@@ -371,20 +455,8 @@ async def _patch_run(request: Request) -> Response:
                 parameter="status",
                 given=patch.status.value,
             )
-        events.append(StatusChanged(patch.status, request.app.state.clock_ms()))
-    store = _store(request)
-
-    def edit() -> RunInfo:
-        run = store.get_run(run_id)  # an unknown run is a 404, whatever is asked of it
-        if patch.status is not None and run.status.is_final():
-            raise ConflictError(
-                f"Run {run_id} is {run.status.value} already. Only a run that is not over can become {patch.status.value}."
-            )
-        if events:
-            store.apply(Batch(run_id, f"editor-{uuid.uuid4().hex}", events=events, live=False))
-        return store.get_run(run_id)
-
-    return json_response(await _in_thread(edit))
+        events.append(StatusChanged(patch.status, now_ms))
+    return events
 
 
 async def _delete_run(request: Request) -> Response:
@@ -690,6 +762,7 @@ _LIST = {
     "parent_id": "children of this run",
     "top_level": "true: without child runs",
     "deleted": "true: deleted runs only",
+    "archived": "true: archived runs only; false: without them",
     "order_by": "start, name, number, status, duration, experiment, user, metric:NAME, param:NAME, tag:NAME; - for descending",
     "limit": "1 to 1000",
     "page_token": "of the page before",
@@ -722,11 +795,29 @@ ROUTES: list[Route] = [
         query={"name": "of the experiment"},
         answer=Deleted,
     ),
+    Route(
+        "GET",
+        "/api/v1/views",
+        "Saved views",
+        _views,
+        query={"scope": "what they are views of: runs, experiment:NAME"},
+        answer=ViewList,
+    ),
+    Route("PUT", "/api/v1/views", "Save a view, replacing the one of that scope and name", _save_view, body=View, answer=View),
+    Route(
+        "DELETE",
+        "/api/v1/views",
+        "Remove a saved view",
+        _delete_view,
+        query={"scope": "of the view", "name": "of the view"},
+        answer=Deleted,
+    ),
     Route("GET", "/api/v1/runs", "Search runs", _list_runs, query=_LIST, answer=RunPage),
     Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),
+    Route("POST", "/api/v1/runs/edit", "Edit several runs alike", _edit_runs, body=RunsPatch, answer=Edited),
     Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),
     Route("GET", _RUN, "One run with all but its points", _get_run, answer=RunInfo),
-    Route("PATCH", _RUN, "Rename, describe, tag, mark as deleted, cancel", _patch_run, body=RunPatch, answer=RunInfo),
+    Route("PATCH", _RUN, "Rename, describe, tag, archive, mark as deleted, cancel", _patch_run, body=RunPatch, answer=RunInfo),
     Route("DELETE", _RUN, "Remove a run for good", _delete_run, answer=Deleted),
     Route("POST", _RUN + "/batches", "Store a batch of records", _apply, body="application/msgpack", answer=Watermark),
     Route("GET", _RUN + "/writers/{writer_id}", "What is stored of a writer", _watermark, answer=Watermark),

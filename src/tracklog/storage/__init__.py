@@ -43,6 +43,7 @@ MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
 MAX_PAGE = 1000  # runs in one answer
 MAX_BUCKETS = 20_000  # more than any screen has pixels
 DEFAULT_BUCKETS = 500
+MAX_VIEW_CHARS = 20_000  # of each text of a saved view; longer addresses are refused by proxies
 
 
 class MetricSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -79,6 +80,7 @@ class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     user: str = ""
     description: str = ""
     deleted: bool = False
+    archived: bool = False  # set aside: kept, but out of the way
     error: ErrorInfo | None = None
     params: dict[str, ParamValue] = {}
     tags: dict[str, str] = {}
@@ -141,6 +143,7 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     parent_id: str | None = None  # children of this run
     top_level: bool = False  # leave out child runs
     deleted: bool | None = False  # True: only deleted runs; None: those too
+    archived: bool | None = None  # True: only archived runs; False: without them
     order_by: str | list[str] = "-start"
     limit: int = 100
     page_token: str | None = None
@@ -152,6 +155,15 @@ class RunPage(msgspec.Struct, frozen=True, omit_defaults=True):
     runs: list[RunInfo]
     total: int
     next_page_token: str | None = None
+
+
+class View(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A way of looking at something that people saved under a name, for all who use the workspace."""
+
+    scope: str  # what is looked at, in the portal's words: "runs", "experiment:digits" …
+    name: str  # unique within its scope
+    query: str  # the view state as the portal's address has it after the "?"
+    updated_ms: int = 0  # by the store's clock
 
 
 class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -350,6 +362,19 @@ class Store(Protocol):
 
     def delete_experiment(self, name: str) -> None:
         """Remove an experiment without runs and logged models. Raises NotFoundError, and ConflictError when it has some."""
+
+    def views(self, scope: str) -> list[View]:
+        """Return the saved views of a scope, by name in natural order."""
+
+    def save_view(self, view: View) -> View:
+        """Keep a view, replacing the one of its scope and name, and return it; its `updated_ms` does not count.
+
+        Raises:
+            InvalidValueError: an empty scope or name, or a text that is longer than `MAX_VIEW_CHARS` or has a NUL.
+        """
+
+    def delete_view(self, scope: str, name: str) -> None:
+        """Remove a saved view. Raises NotFoundError."""
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """Return a page of runs with params, tags and metric summaries."""

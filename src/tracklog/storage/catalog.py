@@ -34,7 +34,7 @@ _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount
 
 # {pk}: a key that is never used again; {blob}: bytes. BIGINT, DOUBLE PRECISION and TEXT mean the same to both.
 # Migration 1 (0.1): everything. 2: experiments are archived and labelled; their tags are a JSON object.
-# 3: the model registry; tags, params and properties of models are JSON objects.
+# 3: the model registry; tags, params and properties of models are JSON objects. 4: archived runs, saved views.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -121,6 +121,12 @@ _MIGRATIONS: list[list[str]] = [
             params TEXT NOT NULL, tags TEXT NOT NULL, metrics {blob} NOT NULL, deleted_ms BIGINT)""",
         "CREATE INDEX logged_models_by_experiment ON logged_models (experiment_pk, pk)",
         "CREATE INDEX logged_models_by_run ON logged_models (source_run_id)",
+    ],
+    [
+        "ALTER TABLE runs ADD COLUMN archived_ms BIGINT",
+        """CREATE TABLE views (
+            scope TEXT NOT NULL, name TEXT NOT NULL, query TEXT NOT NULL, updated_ms BIGINT NOT NULL,
+            PRIMARY KEY (scope, name))""",
     ],
 ]
 FORMAT = len(_MIGRATIONS)

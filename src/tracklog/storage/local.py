@@ -64,6 +64,7 @@ from tracklog.records import (
     Watermark,
 )
 from tracklog.storage import (
+    MAX_VIEW_CHARS,
     ArtifactInfo,
     Change,
     ExperimentEdit,
@@ -78,6 +79,7 @@ from tracklog.storage import (
     SeriesBuckets,
     SeriesQuery,
     TablePage,
+    View,
     validate_artifact_path,
 )
 from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
@@ -121,7 +123,7 @@ _SUMMARY_COLUMNS = (
     "description"
 )
 _RUN_COLUMNS = f"""r.pk, r.id, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms, r.end_ms,
-    r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.error,
+    r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
     (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
 
 
@@ -568,11 +570,13 @@ class LocalStore:
         if event.deleted is not None:
             changes["deleted_ms"] = now if event.deleted else None
             run.what.add("deleted")
+        if event.archived is not None:
+            changes["archived_ms"] = now if event.archived else None
         if changes:
             assignments = ", ".join(f"{column} = :{column}" for column in changes)
             statement = text(f"UPDATE runs SET {assignments} WHERE pk = :pk")  # column names are ours
-            if "deleted_ms" in changes:
-                statement = statement.bindparams(bindparam("deleted_ms", type_=BigInteger))
+            times = [bindparam(column, type_=BigInteger) for column in changes if column.endswith("_ms")]
+            statement = statement.bindparams(*times)
             connection.execute(statement, {**changes, "pk": run.pk})
             run.what.add("run")
 
@@ -759,6 +763,45 @@ class LocalStore:
                 )
             connection.execute(text("DELETE FROM experiments WHERE pk = :pk"), {"pk": row.pk})
 
+    def views(self, scope: str) -> list[View]:
+        """See `Store.views`."""
+        with self._catalog.read() as connection:
+            rows = connection.execute(
+                text("SELECT scope, name, query, updated_ms FROM views WHERE scope = :scope"), {"scope": _plain(scope)}
+            ).all()
+        return sorted((View(**row._asdict()) for row in rows), key=lambda view: natural_key(view.name))
+
+    def save_view(self, view: View) -> View:
+        """See `Store.save_view`."""
+        for field in ("scope", "name", "query"):
+            value = getattr(view, field)
+            if len(value) > MAX_VIEW_CHARS or "\x00" in value or (field != "query" and not value.strip()):
+                raise InvalidValueError(
+                    f"Cannot use {shown(value)} as the {field} of a view. Expected text of at most {MAX_VIEW_CHARS:,} characters "
+                    f"without NUL{', not empty' if field != 'query' else ''}.",
+                    parameter=field,
+                    given=value,
+                )
+        view = msgspec.structs.replace(view, updated_ms=self._clock_ms())
+        with self._catalog.write() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO views (scope, name, query, updated_ms) VALUES (:scope, :name, :query, :updated_ms)"
+                    " ON CONFLICT (scope, name) DO UPDATE SET query = excluded.query, updated_ms = excluded.updated_ms"
+                ),
+                msgspec.structs.asdict(view),
+            )
+        return view
+
+    def delete_view(self, scope: str, name: str) -> None:
+        """See `Store.delete_view`."""
+        with self._catalog.write() as connection:
+            deleted = connection.execute(
+                text("DELETE FROM views WHERE scope = :scope AND name = :name"), {"scope": _plain(scope), "name": _plain(name)}
+            ).rowcount
+        if not deleted:
+            raise NotFoundError(f"There is no view {shown(name)} of {shown(scope)}.", what="view", given=name)
+
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
         search = RunSearch(query, self._clock_ms())
@@ -816,6 +859,7 @@ class LocalStore:
                 user=row.user_name,
                 description=row.description,
                 deleted=row.deleted_ms is not None,
+                archived=row.archived_ms is not None,
                 error=None if row.error is None else msgspec.json.decode(row.error, type=ErrorInfo),
                 params={param.name: _param_value(param.kind, param.value) for param in params[row.pk]},
                 tags={tag.name: tag.value for tag in tags[row.pk]},

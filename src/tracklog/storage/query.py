@@ -225,6 +225,8 @@ class RunSearch:
         if any("\x00" in one for one in texts):
             return ["1 = 0"]  # nothing stored has a NUL, and PostgreSQL refuses it
         where = ["r.deleted_ms IS NOT NULL" if query.deleted else "r.deleted_ms IS NULL"]
+        if query.archived is not None:
+            where.append(f"r.archived_ms IS {'NOT ' if query.archived else ''}NULL")
         if query.experiment is not None:
             where.append("e.name = :experiment")
             given["experiment"] = query.experiment

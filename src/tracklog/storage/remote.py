@@ -38,6 +38,7 @@ from tracklog.storage import (
     SeriesBuckets,
     SeriesQuery,
     TablePage,
+    View,
     frames,
     validate_artifact_path,
 )
@@ -177,6 +178,18 @@ class RemoteStore:
     def delete_experiment(self, name: str) -> None:
         """See `Store.delete_experiment`."""
         self._send("DELETE", _experiment(name))
+
+    def views(self, scope: str) -> list[View]:
+        """See `Store.views`."""
+        return self._get(dict[str, list[View]], "/views", scope=scope)["views"]
+
+    def save_view(self, view: View) -> View:
+        """See `Store.save_view`."""
+        return self._post(View, "/views", view, method="PUT")
+
+    def delete_view(self, scope: str, name: str) -> None:
+        """See `Store.delete_view`."""
+        self._send("DELETE", f"/views?{urlencode({'scope': scope, 'name': name})}")
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
