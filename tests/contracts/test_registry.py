@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tracklog.errors import ConflictError, InvalidValueError, NotFoundError
+from tracklog.errors import ConflictError, FilterError, InvalidValueError, NotFoundError
 from tracklog.storage import Store
 from tracklog.storage.registry import (
     STAGES,
@@ -368,6 +368,55 @@ def test_a_walk_through_pages_is_not_disturbed(registry: Registry, name: str) ->
     assert third.next_page_token is None
     full = registry.search_versions(msgspec.structs.replace(query, limit=3))
     assert (len(full.versions), full.next_page_token) == (3, None)  # just full is the last
+
+
+def test_a_filter_speaks_of_attributes_and_tags(registry: Registry, name: str) -> None:
+    for number in range(3):
+        registry.add_version(name, ModelVersion(run_id=f"run-{number}", tags={"n": str(number)}), create=True)
+        registry.create_model(f"{name}-{number}", tags={"n": str(number)})
+    registry.edit_version(name, 2, VersionEdit(stage="Staging"))
+
+    def versions(filter_text: str) -> list[int]:
+        query = VersionQuery(name=name, filter=filter_text, order_by=["version_number DESC"])
+        return [version.version for version in registry.search_versions(query).versions]
+
+    def models(filter_text: str) -> list[str]:
+        return [model.name[-1] for model in registry.search_models(ModelQuery(filter=filter_text)).models]
+
+    assert versions("tags.n = '0' or tags.n = '2'") == [3, 1]
+    assert versions("version_number > 1 and not run_id = 'run-2'") == [2]
+    assert versions("stage = 'Staging'") == versions("current_stage ilike 'stag%'") == [2]
+    assert versions("created < '-1h'") == []
+    assert models(f"name like '{name}-%' and tags.n != '1'") == ["0", "2"]
+    assert models(f"name = '{name}'") == [name[-1]]
+
+
+def test_a_filter_speaks_of_metrics_of_logged_models(registry: Registry, experiment: str) -> None:
+    for name, value in {"good": 0.9, "bad": 0.1}.items():
+        metrics = [
+            LoggedModelMetric("acc", value),
+            LoggedModelMetric("acc", 1 - value, 1, dataset_name="test", dataset_digest="d"),
+        ]
+        logged(registry, experiment, name=name, metrics=metrics, params={"depth": "3"}, type=f"sk-{name}")
+
+    def found(filter_text: str, *datasets: tuple[str, str]) -> list[str]:
+        query = LoggedModelQuery(experiments=[experiment], filter=filter_text, datasets=list(datasets), order_by=["name"])
+        return [model.name for model in registry.search_logged_models(query).models]
+
+    assert found("metrics.acc > 0.5") == ["bad"]  # the last of all data sets
+    assert found("metrics.acc > 0.5", ("test", "")) == ["bad"]
+    assert found("metrics.acc > 0.5", ("test", "other")) == found("metrics.acc > 0.5", ("train", "")) == []
+    assert found("params.depth = '3' and model_type = 'sk-good'") == ["good"]
+    assert found("status = 'PENDING' and metrics.acc is not null") == ["bad", "good"]
+
+
+@pytest.mark.parametrize("condition", ["nothing = 'x'", "metrics.x > 1", "name = 3", "name ="])
+def test_a_filter_of_what_models_have_not_is_refused(registry: Registry, condition: str) -> None:
+    with pytest.raises(FilterError) as refused:
+        registry.search_models(ModelQuery(filter=condition))
+    assert refused.value.parameter == "filter"
+    with pytest.raises(FilterError):
+        registry.search_versions(VersionQuery(filter=condition))
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,44 @@ def test_gc_removes_deleted_logged_models_with_their_files(store: Store, experim
     assert content(store, kept, "a.txt") == b"same"
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("outputs/model.bin", {"model.bin": b"weights"}),
+        ("outputs/net", {"config": b"{}", "deep/w": b"w"}),
+        ("outputs/net/", {"config": b"{}", "deep/w": b"w"}),
+    ],
+)
+def test_a_logged_model_starts_with_files_of_a_run_as_they_are(
+    store: Store, experiment: str, path: str, expected: dict[str, bytes]
+) -> None:
+    run_id = create(store, experiment)
+    files = {"outputs/model.bin": b"weights", "outputs/net/config": b"{}", "outputs/net/deep/w": b"w", "outputs/network": b"no"}
+    for name, data in files.items():
+        store.put_artifact(run_id, name, io.BytesIO(data))
+
+    model = LoggedModel(f"m-{uuid.uuid4().hex}", experiment, "net", source_run_id=run_id)
+    store.registry.create_logged_model(model, files=f"runs:/{run_id}/{path}")
+    for name in files:
+        store.put_artifact(run_id, name, io.BytesIO(b"written again"))
+    store.delete_runs([run_id])
+
+    assert {file.path: content(store, model.id, file.path) for file in store.artifacts(model.id)} == expected
+
+
+@pytest.mark.parametrize("path", ["nothing", "outputs/a/b", "../etc/passwd", "", "/etc"])
+def test_a_logged_model_of_files_that_are_not_there_is_not_made(store: Store, experiment: str, path: str) -> None:
+    run_id = create(store, experiment)
+    store.put_artifact(run_id, "outputs/a", io.BytesIO(b"x"))
+    model = LoggedModel(f"m-{uuid.uuid4().hex}", experiment, "net")
+
+    for source in (f"runs:/{run_id}/{path}", f"runs:/no-such-run/{path or 'outputs/a'}", f"s3://bucket/{path}"):
+        with pytest.raises((InvalidValueError, NotFoundError)):
+            store.registry.create_logged_model(model, files=source)
+    with pytest.raises(NotFoundError):
+        store.registry.get_logged_model(model.id)
+
+
 def test_an_experiment_with_logged_models_is_not_removed(store: Store, experiment: str) -> None:
     create_model(store, experiment)
 

@@ -717,7 +717,8 @@ async def _search_versions(request: Request) -> Response:
 
 
 async def _create_logged_model(request: Request) -> Response:
-    return await _ask(request, "create_logged_model", await _json_body(request, NewLoggedModel))
+    model = await _json_body(request, NewLoggedModel)
+    return await _ask(request, "create_logged_model", model, files=_Query(request).text("files"))
 
 
 async def _search_logged_models(request: Request) -> Response:
@@ -893,7 +894,15 @@ ROUTES: list[Route] = [
     Route("PATCH", _VERSION, "Describe, stage, tag, add properties", _edit_version, body=VersionEdit, answer=ModelVersion),
     Route("DELETE", _VERSION, "Remove a version", _delete_version, answer=Deleted),
     Route("POST", "/api/v1/model-versions/search", "Search versions", _search_versions, body=VersionQuery, answer=VersionPage),
-    Route("POST", "/api/v1/logged-models", "Make a logged model", _create_logged_model, body=NewLoggedModel, answer=LoggedModel),
+    Route(
+        "POST",
+        "/api/v1/logged-models",
+        "Make a logged model",
+        _create_logged_model,
+        query={"files": "runs:/<run id>/<path> of the files it starts with"},
+        body=NewLoggedModel,
+        answer=LoggedModel,
+    ),
     Route(
         "POST",
         "/api/v1/logged-models/search",

@@ -22,8 +22,9 @@ import msgspec
 from sqlalchemy import BigInteger, Connection, Text, bindparam, text
 
 from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, shown, suggestion
-from tracklog.storage import filters
+from tracklog.storage import validate_artifact_path
 from tracklog.storage.catalog import Catalog, plain
+from tracklog.storage.filters import Attribute, Vocabulary, matches
 from tracklog.storage.registry import (
     MAX_MODELS_PAGE,
     STAGES,
@@ -42,6 +43,7 @@ from tracklog.storage.registry import (
     VersionPage,
     VersionQuery,
     is_logged_model_id,
+    split_source,
 )
 
 _MAX_NAME_CHARS = 256
@@ -151,7 +153,7 @@ class CatalogRegistry:
 
     def search_models(self, query: ModelQuery) -> ModelPage:
         """See `Registry.search_models`."""
-        page, words = _Page(query, _MODEL_FIELDS), query.text.casefold().split()
+        page, words = _Page(query, _MODELS_ASKED, self._clock_ms()), query.text.casefold().split()
         with self._catalog.read() as connection:
             everything = [(row.pk, _registered(row)) for row in connection.execute(text(_MODELS))]
             found, token = page.of((pk, model) for pk, model in everything if _has_words(model, words))
@@ -326,7 +328,7 @@ class CatalogRegistry:
 
     def search_versions(self, query: VersionQuery) -> VersionPage:
         """See `Registry.search_versions`."""
-        page = _Page(query, _VERSION_FIELDS)
+        page = _Page(query, _VERSIONS_ASKED, self._clock_ms())
         chosen = "" if query.name is None else " WHERE m.name = :name"
         with self._catalog.read() as connection:
             rows = connection.execute(
@@ -358,8 +360,9 @@ class CatalogRegistry:
 
     # ------------------------------------------------------------- logged models
 
-    def create_logged_model(self, model: LoggedModel) -> LoggedModel:
+    def create_logged_model(self, model: LoggedModel, *, files: str = "") -> LoggedModel:
         """See `Registry.create_logged_model`."""
+        taken = _taken_files(files)
         if not is_logged_model_id(model.id):
             raise InvalidValueError(
                 f"Cannot use {shown(model.id)} as the id of a logged model. Expected 'm-' and 32 of the digits 0 to 9, a to f.",
@@ -401,8 +404,33 @@ class CatalogRegistry:
             ).rowcount
             if not made:
                 raise ConflictError(f"There is a logged model {model.id} already. Edit it, or choose another id.")
+            if taken is not None:
+                self._take_files(connection, model.id, *taken)
             self._changed(connection, now)
             return self._logged_model(connection, model.id)
+
+    def _take_files(self, connection: Connection, model_id: str, run_id: str, path: str) -> None:
+        """Give a logged model the files of a run at a path or below it. Blobs are shared, so no byte is copied."""
+        self._catalog.lock(connection, "artifacts")
+        given = {"id": model_id, "run": plain(run_id), "path": path, "folder": f"{path}/", "length": len(path) + 1}
+        columns = "size_bytes, sha256, content_type, modified_ms"
+        # A file by its own name; of a folder what is in it.
+        for found, name in (
+            ("a.path = :path", path.rsplit("/", 1)[-1]),
+            ("substr(a.path, 1, :length) = :folder", None),
+        ):
+            new_path = "substr(a.path, :length + 1)" if name is None else "CAST(:name AS TEXT)"
+            taken = connection.execute(
+                text(
+                    f"INSERT INTO artifacts (run_pk, path, {columns}) SELECT -l.pk, {new_path}, {columns}"
+                    " FROM artifacts a JOIN runs r ON r.pk = a.run_pk JOIN logged_models l ON l.id = :id"
+                    f" WHERE r.id = :run AND {found}"
+                ),
+                given | {"name": name},
+            ).rowcount
+            if taken:
+                return
+        raise NotFoundError(f"Run {run_id} has no file or folder `{path}` to make a model of.", what="artifact", given=path)
 
     def get_logged_model(self, model_id: str) -> LoggedModel:
         """See `Registry.get_logged_model`."""
@@ -457,7 +485,7 @@ class CatalogRegistry:
             "param": lambda model, key: model.params.get(key),
             "metric": lambda model, key: _metric(model, key, query.datasets),
         }
-        page = _Page(query, _LOGGED_FIELDS, labels)
+        page = _Page(query, _LOGGED_ASKED, self._clock_ms(), labels)
         sql, lists = f"{_LOGGED} WHERE l.deleted_ms IS NULL", []
         given: dict[str, Any] = {}
         for name, column, values in (("experiments", "e.name", query.experiments), ("ids", "l.id", query.ids)):
@@ -639,46 +667,51 @@ def _check_keys(labels: Iterable[str]) -> None:
         )
 
 
+def _taken_files(source: str) -> tuple[str, str] | None:
+    """Return (run, path) of the files that a new logged model starts with, None for none."""
+    if not source:
+        return None
+    owner, path = split_source(source) or ("", "")
+    if not source.startswith("runs:/") or not path:
+        raise InvalidValueError(
+            f"Cannot take files from {shown(source)}. Expected 'runs:/<run id>/<path>'.", parameter="files", given=source
+        )
+    return owner, validate_artifact_path(path)
+
+
 # ---------------------------------------------------------------------- searching
 
-# What a filter and an order may name -> the struct's attribute. MLflow's words are beside ours.
-_MODEL_FIELDS = {
-    "name": "name",
-    "created": "created_ms",
-    "creation_timestamp": "created_ms",
-    "updated": "updated_ms",
-    "last_updated_timestamp": "updated_ms",
-    "timestamp": "updated_ms",
-}
-_VERSION_FIELDS = {
-    "name": "name",
-    "version": "version",
-    "version_number": "version",
-    "run_id": "run_id",
-    "source": "source",
-    "source_path": "source",
-    "model_id": "model_id",
-    "stage": "stage",
-    "current_stage": "stage",
-    "created": "created_ms",
-    "creation_timestamp": "created_ms",
-    "updated": "updated_ms",
-    "last_updated_timestamp": "updated_ms",
-}
-_LOGGED_FIELDS = {
-    "name": "name",
-    "id": "id",
-    "model_id": "id",
-    "type": "type",
-    "model_type": "type",
-    "status": "status",
-    "source_run_id": "source_run_id",
-    "created": "created_ms",
-    "creation_time": "created_ms",
-    "creation_timestamp": "created_ms",
-    "updated": "updated_ms",
-    "last_updated_timestamp": "updated_ms",
-}
+_CREATED = Attribute("created", "time", ("creation_time", "creation_timestamp"))
+_UPDATED = Attribute("updated", "time", ("last_updated_timestamp", "timestamp"))
+_MODELS_ASKED = Vocabulary("registered models", [Attribute("name", "text"), _CREATED, _UPDATED], ["tag"])
+_VERSIONS_ASKED = Vocabulary(
+    "model versions",
+    [
+        Attribute("name", "text"),
+        Attribute("version", "number", ("version_number",)),
+        Attribute("run_id", "text"),
+        Attribute("source", "text", ("source_path",)),
+        Attribute("model_id", "text"),
+        Attribute("stage", "text", ("current_stage",)),
+        _CREATED,
+        _UPDATED,
+    ],
+    ["tag"],
+)
+_LOGGED_ASKED = Vocabulary(
+    "logged models",
+    [
+        Attribute("name", "text"),
+        Attribute("id", "text", ("model_id",)),
+        Attribute("type", "text", ("model_type",)),
+        Attribute("status", "text"),
+        Attribute("source_run_id", "text"),
+        _CREATED,
+        _UPDATED,
+    ],
+    ["metric", "param", "tag"],
+)
+_FIELDS = {"created": "created_ms", "updated": "updated_ms"}  # attribute -> the struct's, where they differ
 _Labels = Mapping[str, Callable[[Any, str], Any]]  # entity of the filter language -> its value by (model, key)
 _TAGS: _Labels = {"tag": lambda model, key: model.tags.get(key)}
 
@@ -690,7 +723,7 @@ class _Page:
     """
 
     def __init__(
-        self, query: ModelQuery | VersionQuery | LoggedModelQuery, fields: Mapping[str, str], labels: _Labels = _TAGS
+        self, query: ModelQuery | VersionQuery | LoggedModelQuery, asked: Vocabulary, now_ms: int, labels: _Labels = _TAGS
     ) -> None:
         if not 1 <= query.limit <= MAX_MODELS_PAGE:
             raise InvalidValueError(
@@ -699,12 +732,10 @@ class _Page:
                 given=query.limit,
             )
         self._limit = query.limit
-        self._fields = fields
         self._labels = labels
-        self._condition = filters.parse(query.filter) if query.filter.strip() else None
-        self._check(self._condition)
+        self._condition = asked.condition(query.filter, now_ms=now_ms)
         self._order_by = query.order_by
-        self._order = [self._clause(clause) for clause in query.order_by]
+        self._order = [asked.order(_clause(clause)) for clause in query.order_by]
         self._after = None if query.page_token is None else self._opened(query.page_token)
 
     def of(self, models: Iterable[tuple[int, _T]]) -> tuple[list[tuple[int, _T]], str | None]:
@@ -712,7 +743,7 @@ class _Page:
         keyed = [
             (self._key([*self._values(model), pk]), pk, model)
             for pk, model in models
-            if self._condition is None or filters.matches(self._condition, partial(self._value, model))
+            if matches(self._condition, partial(self._value, model))
         ]
         keyed.sort(key=itemgetter(0))
         if self._after is not None:
@@ -725,7 +756,7 @@ class _Page:
         return found, base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
 
     def _value(self, model: Any, entity: str, key: str) -> Any:
-        value = self._labels[entity](model, key) if entity != "attribute" else getattr(model, self._fields[key])
+        value = self._labels[entity](model, key) if entity != "attribute" else getattr(model, _FIELDS.get(key, key))
         return value.value if isinstance(value, LoggedModelStatus) else value
 
     def _values(self, model: Any) -> list[Any]:
@@ -744,37 +775,6 @@ class _Page:
                 parts.append((1,) if math.isnan(value) else (0, -value if descending else value))
         return tuple(parts)
 
-    def _clause(self, clause: str) -> tuple[str, str, bool]:
-        name = clause.removeprefix("-")
-        entity, colon, key = name.partition(":")
-        if name in self._fields:
-            return "attribute", name, clause.startswith("-")
-        if colon and key and entity in self._labels:
-            return entity, key, clause.startswith("-")
-        raise InvalidValueError(
-            f"Cannot order by {shown(clause)}. Expected {self._known(':NAME')}, with `-` before it for descending.",
-            parameter="order_by",
-            given=clause,
-        )
-
-    def _check(self, condition: filters.Condition | None) -> None:
-        """Refuse names that models of this kind have not: a typo must not mean "finds nothing"."""
-        if isinstance(condition, filters.Not):
-            self._check(condition.condition)
-        elif isinstance(condition, (filters.And, filters.Or)):
-            for one in condition.conditions:
-                self._check(one)
-        elif condition is not None and (
-            condition.key not in self._fields if condition.entity == "attribute" else condition.entity not in self._labels
-        ):
-            what = condition.key if condition.entity == "attribute" else f"{condition.entity}s.{condition.key}"
-            raise InvalidValueError(
-                f"Cannot filter by {shown(what)}. Expected {self._known('s.NAME')}.", parameter="filter", given=what
-            )
-
-    def _known(self, suffix: str) -> str:
-        return ", ".join(f"`{name}`" for name in (*self._fields, *(entity + suffix for entity in self._labels)))
-
     def _opened(self, token: str) -> tuple[Any, ...]:
         try:
             order_by, *values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
@@ -788,3 +788,12 @@ class _Page:
             parameter="page_token",
             given=token,
         )
+
+
+def _clause(text: str) -> str:
+    """Return an order, such as `-created` or `metric:loss`, in the filter language."""
+    name = text.removeprefix("-")
+    entity, colon, key = name.partition(":")
+    if colon and key and entity in ("metric", "param", "tag"):
+        name = f"{entity}s.`{key.replace('`', '``')}`"
+    return f"{name} DESC" if text.startswith("-") else name

@@ -1,8 +1,10 @@
 """Models: what runs made, under names and versions that people agree on.
 
 A *logged model* is the set of files one training made, with its own params, tags and metrics; its id is `m-<32 hex>`, and it
-owns artifacts like a run does (`Store.put_artifact(model_id, …)`). A *registered model* is a name; its *versions* count from 1
-and point to files by `source`: `runs:/<run id>/<path>`, `models:/<logged model id>`, or an address outside the store.
+owns artifacts like a run does (`Store.put_artifact(model_id, …)`). A *registered model* is a name; its *versions* count from 1.
+A version's `source` says where its files came from: `runs:/<run id>/<path>`, `models:/<logged model id>`, or an address outside
+the store. Its files are those of the logged model `model_id` if it has one, which stay as they are when the run writes the
+path again or is deleted; else those at `source`. `files_of` says which.
 
 `Store.registry` is a `Registry`; `LocalStore` and `RemoteStore` pass the same suite, `tests/contracts/test_registry.py`.
 """
@@ -22,6 +24,14 @@ MAX_MODELS_PAGE = 10_000  # models or versions in one answer; MLflow's clients a
 def is_logged_model_id(text: str) -> bool:
     """Whether a text has the form of a logged model's id."""
     return re.fullmatch("m-[0-9a-f]{32}", text) is not None
+
+
+def split_source(source: str) -> tuple[str, str] | None:
+    """Return (run or logged model id, path below it) of a source in the store, None for an address outside."""
+    found = re.fullmatch("(runs|models):/+([^/]+)/*(.*)", source)
+    if found is None or (found[1] == "models" and not is_logged_model_id(found[2])):
+        return None
+    return found[2], found[3].rstrip("/")
 
 
 class LoggedModelStatus(str, Enum):
@@ -115,6 +125,14 @@ class ModelVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     properties: dict[str, str] = {}  # set once; Azure ML v1's framework, sample data sets and the like
     aliases: list[str] = []
+
+
+def files_of(version: ModelVersion) -> tuple[str, str] | None:
+    """Return whose files a version's are, and at or below which path: (run or logged model id, path; "" means all).
+
+    None: they are not in the store, see `source`.
+    """
+    return (version.model_id, "") if version.model_id else split_source(version.source)
 
 
 class RegisteredModel(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -227,8 +245,12 @@ class Registry(Protocol):
     def search_versions(self, query: VersionQuery) -> VersionPage:
         """Return a page of versions."""
 
-    def create_logged_model(self, model: LoggedModel) -> LoggedModel:
-        """Keep a new logged model under its id; `created_ms` and `updated_ms` of what is given do not count."""
+    def create_logged_model(self, model: LoggedModel, *, files: str = "") -> LoggedModel:
+        """Keep a new logged model under its id; `created_ms` and `updated_ms` of what is given do not count.
+
+        `files`: `runs:/<run id>/<path>` of the files it starts with, as they are now: the file, or what is in the folder.
+        They are shared with the run, not copied.
+        """
 
     def get_logged_model(self, model_id: str) -> LoggedModel:
         """Return one logged model, a deleted one too."""

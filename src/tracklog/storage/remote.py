@@ -323,9 +323,9 @@ class RemoteRegistry:
         """See `Registry.search_versions`."""
         return self._post(VersionPage, "/model-versions/search", query)
 
-    def create_logged_model(self, model: LoggedModel) -> LoggedModel:
+    def create_logged_model(self, model: LoggedModel, *, files: str = "") -> LoggedModel:
         """See `Registry.create_logged_model`."""
-        return self._post(LoggedModel, "/logged-models", model)
+        return self._post(LoggedModel, f"/logged-models?{urlencode({'files': files})}", model)
 
     def get_logged_model(self, model_id: str) -> LoggedModel:
         """See `Registry.get_logged_model`."""
