@@ -22,14 +22,17 @@ Where a folder cannot be written (read-only, full, no mmap) the writer says so o
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
 import logging
 import mmap
 import os
+import shutil
 import socket
 import struct
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -123,9 +126,10 @@ class Writer:
         self._store_uri = store_uri
         self._rank = rank
         self._lock = threading.RLock()  # for events, keys and new segments; never taken by `log` of a known name
-        self._warned = False
+        self._said: set[str] = set()  # what was warned of
         self._memory_bytes = 0
         self._lost_points = 0
+        self._lost_files = 0
         self._lost_segments: set[int] = set()  # indexes for which there was neither disk nor memory
         self._retry_disk_at = 0.0
         self._owner_fd = -1
@@ -134,6 +138,7 @@ class Writer:
         self._event_files: list[_EventFile] = []
         self._next_event = 0
         self._blob_numbers = itertools.count()
+        self._spare_folder = Path(tempfile.gettempdir()) / f"tracklog-{self.writer_id}"
         self._slots = itertools.count()
         self._make_folder()
         self._add_segment(0)
@@ -372,12 +377,44 @@ class Writer:
         self._event_files.append(file)
         return file
 
-    def blob_path(self) -> tuple[str, Path]:
-        """Return name and path of a new file below blobs/, for bytes that travel with an `ArtifactStored`."""
+    def add_file(self, path: str, source: Path | bytes) -> bool:
+        """Take a file on its way into the store: its bytes as they are now. False: there is no room for it anywhere.
+
+        Args:
+            path: its name in the run.
+            source: a file that can be read, or the bytes.
+        """
         name = f"{next(self._blob_numbers):06d}"
-        folder = self.path / "blobs"
-        folder.mkdir(exist_ok=True)
-        return name, folder / name
+        failure: OSError | None = None
+        for folder in self._blob_folders():
+            target = folder / name
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                if isinstance(source, bytes):
+                    target.write_bytes(source)
+                else:
+                    shutil.copyfile(source, target)
+                size_bytes = target.stat().st_size
+            except OSError as error:
+                failure = error
+                with contextlib.suppress(OSError):
+                    target.unlink(missing_ok=True)  # half of it
+                continue
+            self.append(ArtifactStored(path, size_bytes, name if folder == self.path / "blobs" else str(target)))
+            return True
+        self._lost_files += 1
+        self._say(f"tracklog cannot keep the file {path}: {failure}. Training goes on without it. {_MORE_ROOM}", "file")
+        return False
+
+    def _blob_folders(self) -> Iterator[Path]:
+        if self._owner_fd >= 0:
+            yield self.path / "blobs"
+        # A container may have nothing to write to but its folder for temporary files. Nobody recovers what lies there.
+        yield self._spare_folder
+
+    def blob(self, event: ArtifactStored) -> Path:
+        """Return where the bytes of a file lie that `add_file` took."""
+        return self.path / "blobs" / event.blob  # a spare one has an absolute path, which stands for itself
 
     # ----------------------------------------------------------- for the drainer
 
@@ -478,6 +515,22 @@ class Writer:
         """Points for which there was neither disk nor memory."""
         return self._lost_points
 
+    @property
+    def lost_files(self) -> int:
+        """Files for which there was no room."""
+        return self._lost_files
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether everything the store has not taken yet would outlive this process."""
+        with self._lock:
+            return not (
+                self._lost_points
+                or self._spare_folder.exists()
+                or any(segment.path is None for segment in self._segments.values())
+                or any(file.path is None for file in self._event_files)
+            )
+
     # ----------------------------------------------------------------- life cycle
 
     def close(self, *, remove: bool) -> None:
@@ -494,6 +547,7 @@ class Writer:
                     os.close(segment.fd)
             if remove:
                 remove_journal(self.path)
+            shutil.rmtree(self._spare_folder, ignore_errors=True)
             if self._owner_fd >= 0:
                 os.close(self._owner_fd)
 
@@ -535,20 +589,25 @@ class Writer:
         self._warn(f"cannot write the journal {self.path}: {error.strerror or error}")
 
     def _warn(self, problem: str, *, again: bool = False) -> None:
-        if self._warned and not again:
-            _log.debug("%s", problem)
-            return
-        self._warned = True
         message = (
             f"tracklog {problem}. Training goes on; what is logged is kept in memory until the store has it, "
-            "and would be lost if this process died. Free some space or set TRACKLOG_JOURNALS to a folder on another disk."
+            f"and would be lost if this process died. {_MORE_ROOM}"
         )
+        self._say(message, "memory" if again else "disk")
+
+    def _say(self, message: str, topic: str) -> None:
+        """Warn of a topic once."""
+        if topic in self._said:
+            _log.debug("%s", message)
+            return
+        self._said.add(topic)
         try:
             warnings.warn(message, JournalWarning, stacklevel=3)
         except JournalWarning:  # warnings are errors here; tracking must not break training
             _log.warning("%s", message)
 
 
+_MORE_ROOM = "Free some space or set TRACKLOG_JOURNALS to a folder on another disk."
 _REPEATED = 1 << 31  # in a frame's length: a key definition repeated at the head of a file, not a numbered event
 
 
@@ -707,8 +766,6 @@ def is_abandoned(path: Path) -> bool:
 
 def remove_journal(path: Path) -> None:
     """Remove a journal and its run's folder if that is then empty."""
-    import shutil
-
     shutil.rmtree(path, ignore_errors=True)
     try:
         path.parent.rmdir()

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from tracklog.errors import InvalidTypeError, InvalidValueError, TracklogError, shown
 from tracklog.journal import Writer
 from tracklog.records import (
-    ArtifactStored,
     DType,
     ErrorInfo,
     Event,
@@ -49,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 15.0  # how long the end of a run waits for the store; what is left then arrives later
 FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
+PATIENCE_S = 1.0  # with a store that is away, of these
 _CONSOLE_FLUSH_S = 0.25
 
 _DTYPES: dict[type, DType] = {
@@ -98,6 +98,7 @@ class Recorder:
         self._capturing = threading.Event()
         self._captured: threading.Thread | None = None
         self.is_closed = False
+        self._ended_as: RunStatus | None = None
         self.ends_run = True  # False: this process only adds to the run; another decides how it ends
         self.before_end: list[Callable[[], None]] = []  # what is collected when the run ends, however it does
         self.log: LogFunction = self._make_log()
@@ -242,17 +243,9 @@ class Recorder:
         """Append a point whose value is the path of a stored file."""
         self._put_scalar(name, path, str, step, now_ms(), description, kind)
 
-    def add_file(self, path: str, source: Path | bytes) -> None:
-        """Take a file for the run: its bytes as they are now."""
-        writer = self._live_writer()
-        blob, target = writer.blob_path()
-        if isinstance(source, bytes):
-            target.write_bytes(source)
-        else:
-            import shutil
-
-            shutil.copyfile(source, target)
-        writer.append(ArtifactStored(path, target.stat().st_size, blob))
+    def add_file(self, path: str, source: Path | bytes) -> bool:
+        """Take a file for the run: its bytes as they are now. False: there was no room for it, which was said."""
+        return self._live_writer().add_file(path, source)
 
     def add(self, *events: Event) -> None:
         """Append other events."""
@@ -335,16 +328,19 @@ class Recorder:
 
     # ----------------------------------------------------------------------- end
 
-    def flush(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
-        """Wait until the store has everything logged so far; False when it has not in time."""
+    def flush(self, timeout_s: float = CLOSE_TIMEOUT_S, *, patience_s: float | None = PATIENCE_S) -> bool:
+        """Wait until the store has everything logged so far; False when it has not in time, or is away for so long."""
         if self._console is not None:
             self._console.flush()
-        return self._drainer is None or self._drainer.flush(timeout_s)
+        return self._drainer is None or self._drainer.flush(timeout_s, patience_s=patience_s)
 
     def close(self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Stop capturing, write the final status, and send what is left. True when the store has everything."""
-        if self.is_closed:
-            return self._close_writer(timeout_s)  # of what was logged after the end
+        if self.is_closed:  # what was logged after the end, or a second word on how the run ended
+            if status is not None and status is not self._ended_as:
+                self._ended_as = status
+                self.add(StatusChanged(status, now_ms(), error))
+            return self._close_writer(timeout_s)
         if self.is_owner:
             for collect in self.before_end:
                 try:
@@ -362,6 +358,7 @@ class Recorder:
         self.is_closed = True
         _living.discard(self)
         if status is not None:
+            self._ended_as = status
             self.add(StatusChanged(status, now_ms(), error))
         return self._close_writer(timeout_s)
 
@@ -371,17 +368,19 @@ class Recorder:
         self._use(None)
         if drainer is None:
             return True
-        complete = drainer.close(timeout_s)
+        is_on_disk = drainer.is_on_disk
+        complete = drainer.close(timeout_s, patience_s=PATIENCE_S)
         if complete and self.is_owner:
             self._recover_children()
-        if not complete and not self.settings.quiet:
+        if not complete and not (self.settings.quiet and is_on_disk):
             waiting = drainer.state
             problem = f" ({waiting['problem']})" if waiting["problem"] else ""
-            print(  # noqa: T201
-                f"tracklog: the store {self.settings.uri} has not taken everything yet{problem}. Nothing is lost: "
-                "`tracklog sync` sends the rest, and so does the next run.",
-                file=sys.stderr,
+            rest = (
+                "Nothing is lost: `tracklog sync` sends the rest, and so does the next run."
+                if is_on_disk
+                else "The journal could not be written either, so what is left is lost: give TRACKLOG_JOURNALS a folder with room."
             )
+            print(f"tracklog: the store {self.settings.uri} has not taken everything yet{problem}. {rest}", file=sys.stderr)  # noqa: T201
         return complete
 
     def _recover_children(self) -> None:
@@ -394,7 +393,7 @@ class Recorder:
                 recover(self.settings.journals, store, run_id=self.run_id)
             finally:
                 store.close()
-        except TracklogError as error:
+        except (TracklogError, OSError) as error:
             _log.debug("Left-over journals stay for later: %s", error)
 
     def open_own_store(self) -> Store:
@@ -448,14 +447,14 @@ def _forked() -> None:
 def flush_living(uri: str, run_id: str | None = None) -> None:
     """Send what this process logged to a workspace, of one run or all: who reads next finds it. Waits a short while."""
     for recorder in list(_living):
-        if recorder.settings.uri == uri and run_id in (None, recorder.run_id):
-            recorder.flush(FLUSH_BEFORE_READ_S)
+        if recorder.settings.uri == uri and run_id in (None, recorder.run_id) and not recorder.flush(FLUSH_BEFORE_READ_S):
+            return  # the store is away for the others, too
 
 
 def _close_all() -> None:
     """At exit: end the runs that the script left open."""
     for recorder in list(_living):
-        if not recorder.is_owner or not recorder.ends_run:
+        if not recorder.is_owner or not recorder.ends_run or recorder.is_closed:
             recorder.close(None)
         elif _uncaught is None:
             recorder.close(RunStatus.COMPLETED)

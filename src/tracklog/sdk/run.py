@@ -958,7 +958,7 @@ class Run:
 
     def flush(self, timeout_seconds: float = 300) -> bool:
         """Wait until the store has everything logged so far; False when it has not in time."""
-        return self._recorder is None or self._recorder.flush(timeout_seconds)
+        return self._recorder is None or self._recorder.flush(timeout_seconds, patience_s=None)
 
     def start(self) -> None:
         """Begin: a run is started when it is made, so this changes nothing."""
@@ -1164,7 +1164,7 @@ class _SubmittedRun(Run):
 
     def complete(self, _set_status: bool = True) -> None:
         """Send what was logged. The run ends when its script does."""
-        self.flush(CLOSE_TIMEOUT_S)
+        self._recording().flush(CLOSE_TIMEOUT_S)
 
     def fail(self, error_details: Any = None, error_code: str | None = None, _set_status: bool = True) -> None:
         """Record why the script fails. The run ends when the script does, Failed if its exit code is not 0."""
@@ -1173,7 +1173,7 @@ class _SubmittedRun(Run):
         error = status_of(error_details)[1] if isinstance(error_details, BaseException) else None
         reason = error or ErrorInfo(error_code or "UserError", str(error_details or ""))
         self._recording().add(StatusChanged(RunStatus.RUNNING, now_ms(), reason))
-        self.flush(CLOSE_TIMEOUT_S)
+        self._recording().flush(CLOSE_TIMEOUT_S)
 
     def cancel(self) -> None:
         """Say that this does nothing: a script ends its own run by ending."""

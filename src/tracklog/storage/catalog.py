@@ -252,6 +252,8 @@ class Catalog:
             raise _beyond_sql(error) from error
         except exc.DBAPIError as error:
             raise self._translate(error) from error
+        except sqlite3.Error as error:  # of a connection used without SQLAlchemy
+            raise self._translate_sqlite(str(error)) from error
         except exc.TimeoutError as error:
             raise StoreUnavailableError(f"All connections to {self._where()} are busy. Try again.") from error
 
@@ -265,6 +267,10 @@ class Catalog:
             if isinstance(error, exc.OperationalError) or error.connection_invalidated:
                 return StoreUnavailableError(f"The database {where} did not answer: {reason}. It is tried again.")
             return StoreError(f"The database {where} refused: {reason}")
+        return self._translate_sqlite(reason)
+
+    def _translate_sqlite(self, reason: str) -> StoreError:
+        where = self._where()
         if "locked" in reason or "busy" in reason:
             return StoreUnavailableError(f"{where} is locked by another process: {reason}. It is tried again.")
         if "full" in reason:

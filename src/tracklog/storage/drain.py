@@ -76,29 +76,38 @@ class Drainer:
         """Begin to send."""
         self._thread.start()
 
-    def flush(self, timeout_s: float) -> bool:
-        """Wait until the store has everything written before this call; False when it has not in time."""
+    def flush(self, timeout_s: float, *, patience_s: float | None = None) -> bool:
+        """Wait until the store has everything written before this call; False when it has not in time.
+
+        Args:
+            timeout_s: how long a store may take that works.
+            patience_s: how long it may be away meanwhile; None: as long.
+        """
         points, events = self._writer.counts()
-        deadline = time.monotonic() + timeout_s
+        started = time.monotonic()
         with self._progress:
             self._flushing += 1
-            self._wake.set()
             try:
                 while not self._has(points, events):
-                    left = deadline - time.monotonic()
+                    now = time.monotonic()
+                    left = started + timeout_s - now
                     if left <= 0 or self._given_up or not self._thread.is_alive():
                         return False
-                    self._progress.wait(min(left, 1.0))
+                    away_s = now - max(started, self._failing_since) if self._failing_since else 0.0
+                    if patience_s is not None and away_s > patience_s:
+                        return False
+                    self._wake.set()  # also out of the pause after a failure: somebody waits
+                    self._progress.wait(min(left, _RETRY_S))
                 return True
             finally:
                 self._flushing -= 1
 
-    def close(self, timeout_s: float) -> bool:
-        """Send what is left, waiting at most `timeout_s`, and end. True when the store has everything.
+    def close(self, timeout_s: float, *, patience_s: float | None = None) -> bool:
+        """Send what is left and end; waits as `flush` does. True when the store has everything.
 
         The journal is removed then; otherwise it stays for `recover`.
         """
-        complete = self.flush(timeout_s)
+        complete = self.flush(timeout_s, patience_s=patience_s)
         self._stopping = True
         self._wake.set()
         # A store that hangs must not hang the training's end: the thread is a daemon, its batch may arrive twice.
@@ -118,8 +127,14 @@ class Drainer:
             "waiting_events": events - self._sent.events,
             "waiting_files": len(self._uploads),
             "lost_points": self._writer.lost_points,
+            "lost_files": self._writer.lost_files,
             "problem": self._given_up,
         }
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether everything the store has not taken yet would outlive this process."""
+        return self._has(*self._writer.counts()) or self._writer.is_on_disk
 
     def _has(self, points: int, events: int) -> bool:
         return self._sent.points >= points and self._sent.events >= events and not self._uploads
@@ -227,7 +242,7 @@ class Drainer:
         retry_s = _RETRY_S
         while self._uploads and not self._given_up:
             _, event = self._uploads[0]
-            blob = self._writer.path / "blobs" / event.blob
+            blob = self._writer.blob(event)
             try:
                 self._opened().put_artifact(self._writer.run_id, event.path, blob, move=True)
                 blob.unlink(missing_ok=True)
@@ -254,11 +269,15 @@ class Drainer:
         self._failing_since = self._failing_since or now
         _log.debug("Sending to the store failed, trying again: %s", error)
         if not self._warned and now - self._failing_since > _WARN_AFTER_S:
-            self._say(f"{error} What is logged is safe in {self._writer.path} and is sent when the store answers again.")
+            self._say(f"{error} {self._where_it_is()} and is sent when the store answers again.")
 
     def _give_up(self, error: BaseException) -> None:
         self._given_up = str(error)
-        self._say(f"cannot store run {self._writer.run_id}: {error} What is logged stays in {self._writer.path}.")
+        self._say(f"cannot store run {self._writer.run_id}: {error} {self._where_it_is()}.")
+
+    def _where_it_is(self) -> str:
+        where = f"stays in {self._writer.path}" if self._writer.is_on_disk else "is in the memory of this process only"
+        return f"What is logged {where}"
 
     def _say(self, message: str) -> None:
         self._warned = True
