@@ -2,6 +2,7 @@
 
 AzureMLException                               root of Azure ML v1's errors; `.message`, `.inner_exception`
 ├── UserErrorException                         what v1 raises for a wrong argument
+├── ServiceException                           what v1 raises for an answer of its service; `.status_code`
 └── TracklogError                              root of ours
     ├── InvalidValueError (ValueError)         a given value cannot be used; `.parameter`, `.given`; a UserErrorException, too
     │   ├── InvalidTypeError (TypeError)       … because of its type
@@ -10,11 +11,11 @@ AzureMLException                               root of Azure ML v1's errors; `.m
     │   └── InvalidRequestError                an HTTP body or query that does not decode
     │       ├── PayloadTooLargeError           … larger than its route takes
     │       └── UnsupportedMediaTypeError      … of a content type its route does not take
-    ├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`
-    ├── ConflictError                          what is asked contradicts what is stored
+    ├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`; both of v1's
+    ├── ConflictError                          what is asked contradicts what is stored; both of v1's, too
     │   ├── RunDeletedError                    a client without a journal writes to a deleted run
     │   └── WriterGapError                     a batch starts after the last one stored; `.expected`
-    ├── StoreError (OSError)                   the store itself fails
+    ├── StoreError (OSError)                   the store itself fails; a ServiceException, too
     │   ├── StoreUnavailableError              … for now: locked, down, unreachable; trying again is sensible
     │   ├── StoreFormatError                   … its files are newer than this program, or damaged
     │   └── StorageFullError                   … no space left
@@ -26,8 +27,8 @@ AzureMLException                               root of Azure ML v1's errors; `.m
 A message says what failed with the value, what was expected, and what to do.
 Each class also inherits the builtin one would try first.
 
-The two roots with v1's names stand here, below everything that raises, so that `except AzureMLException` and
-`except UserErrorException` of a script catch our errors as well. The rest of v1's errors is in `tracklog.sdk.exceptions`.
+The three roots with v1's names stand here, below everything that raises, so that `except AzureMLException`,
+`except UserErrorException` and `except ServiceException` of a script catch our errors as well. The rest of v1's errors is in `tracklog.sdk.exceptions`.
 """
 
 from __future__ import annotations
@@ -102,6 +103,26 @@ class UserErrorException(AzureMLException):
         super().__init__(exception_message, **kwargs)
 
 
+class ServiceException(AzureMLException):
+    """The store or the server answered with an error. `status_code` is that of HTTP, None without one.
+
+    In v1 it comes from an HTTP library and is no AzureMLException; here one `except AzureMLException` catches it, too.
+
+    Args:
+        error_response_exception: the error of the HTTP client, or a message.
+    """
+
+    def __init__(self, error_response_exception: Any, **kwargs: Any) -> None:
+        message = getattr(error_response_exception, "message", None) or str(error_response_exception)
+        super().__init__(message, **kwargs)
+        if isinstance(error_response_exception, BaseException):
+            self.inner_exception = error_response_exception
+        self.response = getattr(error_response_exception, "response", None)
+        candidates = (getattr(self.response, "status_code", None), getattr(error_response_exception, "status", None))
+        own = getattr(type(self), "status", None)  # of an error of ours
+        self.status_code: int | None = next((one for one in (*candidates, own) if isinstance(one, int)), None)
+
+
 class TracklogError(AzureMLException):
     """Base of every error tracklog raises on purpose. `code` is the stable word HTTP clients see."""
 
@@ -173,7 +194,7 @@ class UnsupportedMediaTypeError(InvalidRequestError):
     status = 415
 
 
-class NotFoundError(TracklogError, LookupError):
+class NotFoundError(TracklogError, ServiceException, UserErrorException, LookupError):
     """No such run, experiment, metric or artifact."""
 
     code = "NOT_FOUND"
@@ -185,7 +206,7 @@ class NotFoundError(TracklogError, LookupError):
         self.given = given
 
 
-class ConflictError(TracklogError):
+class ConflictError(TracklogError, ServiceException, UserErrorException):
     """What is asked contradicts what is stored."""
 
     code = "CONFLICT"
@@ -211,7 +232,7 @@ class WriterGapError(ConflictError):
         self.expected = expected
 
 
-class StoreError(TracklogError, OSError):
+class StoreError(TracklogError, ServiceException, OSError):
     """The store itself fails."""
 
     code = "STORE_ERROR"

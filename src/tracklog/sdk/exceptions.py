@@ -22,8 +22,7 @@ AzureMLException
 └── WorkspaceException                 `.found_multiple`
     └── WorkspacePrivateEndpointException
 
-Parameters are v1's. In v1 ServiceException comes from an HTTP library and is no AzureMLException; here one
-`except AzureMLException` catches it, too. Errors of tracklog itself are in `tracklog.errors`; they have the same root.
+Parameters are v1's. Errors of tracklog itself are in `tracklog.errors`; they have the same root.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from tracklog.errors import AzureMLException, UserErrorException
+from tracklog.errors import AzureMLException, ServiceException, UserErrorException
 
 __all__ = [
     "ActivityFailedException",
@@ -164,23 +163,6 @@ class RunEnvironmentException(AzureMLException):
             "or make a run with `experiment.start_logging()`.",
         )
         super().__init__(message, **kwargs)
-
-
-class ServiceException(AzureMLException):
-    """The store or the server answered with an error.
-
-    Args:
-        error_response_exception: the error of the HTTP client, or a message.
-    """
-
-    def __init__(self, error_response_exception: Any, **kwargs: Any) -> None:
-        message = getattr(error_response_exception, "message", None) or str(error_response_exception)
-        super().__init__(message, **kwargs)
-        if isinstance(error_response_exception, BaseException):
-            self.inner_exception = error_response_exception
-        self.response = getattr(error_response_exception, "response", None)
-        status = getattr(self.response, "status_code", getattr(error_response_exception, "status", None))
-        self.status_code: int | None = status if isinstance(status, int) else None
 
 
 class SnapshotException(AzureMLException):
