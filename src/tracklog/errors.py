@@ -28,7 +28,8 @@ A message says what failed with the value, what was expected, and what to do.
 Each class also inherits the builtin one would try first.
 
 The three roots with v1's names stand here, below everything that raises, so that `except AzureMLException`,
-`except UserErrorException` and `except ServiceException` of a script catch our errors as well. The rest of v1's errors is in `tracklog.sdk.exceptions`.
+`except UserErrorException` and `except ServiceException` of a script catch our errors as well. The rest of v1's errors
+is in `tracklog.sdk.exceptions`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ POINT_FIELDS = [("step", "<i8"), ("time_ms", "<i8"), ("value", "V8"), ("key", "<
 VOID_KEY = 0  # a record that was given up half-way (an exception in between); readers count and skip it
 
 MAX_NAME_CHARS = 1000  # metric, param and tag names; long enough for any path-like name
+SYSTEM_PREFIX = "system/"  # of the names of metrics that are samples of the machine
 MAX_RUN_ID_CHARS = 256  # Azure ML v1's bound; MLflow's own ids have 32
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tracklog.errors import InvalidValueError, shown
 
+USUAL_PORTAL = "http://127.0.0.1:7777"  # where `tracklog ui` opens the portal, unless another program has that port
 CAPTURES = ("command", "git", "python", "packages", "host", "console", "logging", "system")
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from tracklog import Experiment, Run, Workspace
-from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError, NotFoundError
+from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError
 from tracklog.records import LogLine, LogLines
-from tracklog.sdk.exceptions import ActivityFailedException, RunEnvironmentException
+from tracklog.sdk.exceptions import ActivityFailedException, RunEnvironmentException, SnapshotException
 
 CHARTS = {
     "log_confusion_matrix": {"class_labels": ["a", "b"], "matrix": np.array([[3, 1], [0, 4]])},
@@ -78,7 +78,7 @@ def test_tags_become_text(run: Run) -> None:
     run.set_tags({"a": None, "b": 2.5})
     run.remove_tags(["b"])
 
-    assert run.get_tags() == {"My Favorite Run": "", "Competition Rank": "1", "a": ""}
+    assert run.get_tags() == run.tags == {"My Favorite Run": None, "Competition Rank": "1", "a": None}
 
 
 def test_children_are_found_by_what_they_have(run: Run) -> None:
@@ -175,7 +175,7 @@ def test_start_logging_keeps_outputs_and_the_source(experiment: Experiment, tmp_
     assert Path(archive).is_absolute()
     with zipfile.ZipFile(archive) as opened:
         assert sorted(opened.namelist()) == [".amlignore", ".gitignore", "train.py"]
-    with pytest.raises(ConflictError, match="has a snapshot already"):
+    with pytest.raises(SnapshotException, match="has a snapshot already"):
         again.take_snapshot(tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_a_source_that_is_too_large_is_left_out_with_a_word(
     assert run.get_snapshot_id() is None
     assert "more than 2,000 files" in capfd.readouterr().err
     assert not Path("outputs").exists()
-    with pytest.raises(NotFoundError, match="no snapshot"):
+    with pytest.raises(SnapshotException, match="no snapshot"):
         run.restore_snapshot()
 
 
@@ -225,9 +225,9 @@ def test_waiting_prints_the_log_and_tells_of_failure(experiment: Experiment, cap
 
     details = run.wait_for_completion(show_output=True, raise_on_error=False)
 
-    at = run.get_portal_url() or experiment.workspace.uri
+    at = run.get_portal_url()
     assert capsys.readouterr().out.partition("Error:")[0] == (
-        f"RunId: {run.id}\nWeb View: {at}\n\nStreaming user_logs/std_log.txt\n{'=' * 31}\n\nepoch 1\nepoch 2\n\n"
+        f"RunId: {run.id}\nWeb View: {at}\n\nStreaming logs/user_log.txt\n{'=' * 27}\n\nepoch 1\nepoch 2\n\n"
         f"Execution Summary\n=================\nRunId: {run.id}\nWeb View: {at}\n\n"
     )
     assert details["status"] == "Failed"

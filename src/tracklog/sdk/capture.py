@@ -114,6 +114,25 @@ def _is_secret(name: str) -> bool:
     return bool(words) and (words[-1] in _SECRET_ENDINGS or not _SECRET_WORDS.isdisjoint(words))
 
 
+def git_properties(git: dict[str, Any] | None) -> dict[str, str]:
+    """Return the properties that Azure ML v1 gives to a run for `git_info`; its environment variables say otherwise."""
+    found = git or {}
+    dirty = found.get("dirty")
+    facts = {
+        "repository_uri": found.get("repository"),
+        "branch": found.get("branch"),
+        "commit": found.get("commit"),
+        "dirty": None if dirty is None else str(dirty),
+        "build_id": None,
+        "build_uri": None,
+    }
+    facts = {name: os.environ.get(f"AZUREML_GIT_{name.upper()}") or fact for name, fact in facts.items()}
+    twice = {"repository_uri": "repoURL", "branch": "branch", "commit": "commit"}
+    properties = {f"azureml.git.{name}": fact for name, fact in facts.items()}
+    properties.update({f"mlflow.source.git.{name}": facts[fact] for fact, name in twice.items()})
+    return {name: storable_text(fact) for name, fact in properties.items() if fact}
+
+
 def git_info(folder: Path) -> dict[str, Any] | None:
     """Return repository, branch, commit and uncommitted changes of a folder's checkout.
 

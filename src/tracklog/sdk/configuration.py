@@ -521,6 +521,13 @@ class Environment(_Fixed):
         (folder / "azureml_environment.json").write_text(json.dumps(_plain(self), indent=4, default=str), encoding="utf-8")
 
     @staticmethod
+    def from_definition(definition: Mapping[str, Any]) -> Environment:
+        """Return the environment of a run's definition, see `RunConfiguration.definition`."""
+        made = Environment(str(definition.get("name")))
+        _fill(made, _snake(dict(definition)))
+        return made
+
+    @staticmethod
     def load_from_directory(path: str | os.PathLike[str]) -> Environment:
         """Return the environment that `save_to_directory` wrote, or the real package did."""
         file = Path(path) / "azureml_environment.json"
@@ -682,6 +689,15 @@ class RunConfiguration(_Fixed):
             target = target / ".azureml" / f"{name or self._name or 'local'}.runconfig"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_yaml().safe_dump(_camel(_plain(self)), sort_keys=False), encoding="utf-8")
+
+    def definition(self) -> dict[str, Any]:
+        """Return what v1 keeps with a run as its definition. Of environment variables it has the names only."""
+        plain = _plain(self)
+        environment = plain["environment"]
+        environment["environment_variables"] = dict.fromkeys(environment["environment_variables"], "***")
+        plain["target"] = getattr(self.target, "name", self.target)
+        kept: dict[str, Any] = _camel(plain)
+        return kept
 
     @staticmethod
     def load(path: str | os.PathLike[str], name: str | None = None) -> RunConfiguration:

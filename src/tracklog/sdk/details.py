@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tracklog.records import RunStatus
 
 if TYPE_CHECKING:
     from tracklog.sdk.run import Run
 
-OUTPUT_LOG = "user_logs/std_log.txt"  # the name v1's newer runtime gives to what a script prints
+OUTPUT_LOG = "user_logs/std_log.txt"  # the name v1's newer runtime gives to what a submitted script prints
+USER_LOG = "logs/user_log.txt"  # … and what a `with` block of an interactive run prints
+_OUTPUT_LOGS = (OUTPUT_LOG, USER_LOG, "azureml-logs/70_driver_log.txt")  # the last: v1's older runtime
 _LOG_FOLDERS = ("logs/", "azureml-logs/", "user_logs/", "system_logs/")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 2.0
+_LOST_S = 30.0  # after the 45 s without a heartbeat that make a run NotResponding
 _LINES = 5000  # of a log, asked for at once
 
 
 def details(run: Run, *, texts: bool = False) -> dict[str, Any]:
     """Return v1's details of a run; with `texts`, `logFiles` has the logs themselves instead of addresses."""
+    properties = run.get_properties()
     info = run.info
     found: dict[str, Any] = {
         "runId": info.id,
@@ -37,7 +43,7 @@ def details(run: Run, *, texts: bool = False) -> dict[str, Any]:
         found["error"] = {"error": error if not info.error.traceback else {**error, "debugInfo": info.error.traceback}}
     found.update(
         warnings=[],
-        properties=dict(info.properties),
+        properties=properties,
         inputDatasets=[],
         outputDatasets=[],
         runDefinition=_definition(info.info),
@@ -59,32 +65,50 @@ def _definition(topics: dict[str, Any]) -> dict[str, Any]:
     return {"script": words[0] if words else None, "arguments": words[1:], "target": "local"}
 
 
+def output_log(run: Run) -> str:
+    """Return the name under which what the run printed is one of its files."""
+    return OUTPUT_LOG if run.type else USER_LOG
+
+
+def file_or_log(run: Run, name: str) -> Iterator[bytes]:
+    """Return the bytes of a file of a run, or of what it printed, by any of the names v1 has for that.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    store = run.experiment.workspace.store
+    is_printed = name in _OUTPUT_LOGS and store.log_lines(run.id, 0, 1).total_lines > 0
+    if is_printed and all(found.path != name for found in store.artifacts(run.id, name.rpartition("/")[0])):
+        return _log_pieces(run)
+    return iter(store.read_artifact(run.id, name))
+
+
+def _log_pieces(run: Run) -> Iterator[bytes]:
+    first = 0
+    while (page := run.experiment.workspace.store.log_lines(run.id, first, _LINES)).lines:
+        yield "".join(f"{line.text}\n" for line in page.lines).encode()
+        first += len(page.lines)
+
+
 def _iso(time_ms: int) -> str:
     moment = datetime.fromtimestamp(time_ms / 1000, timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _log_names(run: Run) -> list[str]:
-    names = [name for name in run.get_file_names() if name.startswith(_LOG_FOLDERS)]
-    has_output = run.experiment.workspace.store.log_lines(run.id, 0, 1).total_lines > 0
-    return names if OUTPUT_LOG in names or not has_output else [OUTPUT_LOG, *names]
+    return sorted(name for name in run.get_file_names() if name.startswith(_LOG_FOLDERS))
 
 
 def _log_address(run: Run, name: str) -> str:
     base = run.experiment.workspace.portal_url()
     if base is None:
         return f"aml://artifactId/ExperimentRun/dcid.{run.id}/{name}"
-    return f"{base}/api/v1/runs/{run.id}/" + ("log.txt" if name == OUTPUT_LOG else f"artifacts/{name}")
+    below = "log.txt" if name == output_log(run) else f"artifacts/{quote(name)}"
+    return f"{base}/api/v1/runs/{quote(run.id, safe='')}/{below}"
 
 
 def _log_text(run: Run, name: str) -> str:
-    store = run.experiment.workspace.store
-    if name == OUTPUT_LOG:
-        lines: list[str] = []
-        while (page := store.log_lines(run.id, len(lines), _LINES)).lines:
-            lines.extend(line.text for line in page.lines)
-        return "".join(line + "\n" for line in lines)
-    return b"".join(store.read_artifact(run.id, name)).decode("utf-8", "replace")
+    return b"".join(file_or_log(run, name)).decode("utf-8", "replace")
 
 
 def write_logs(run: Run, folder: Path) -> list[str]:
@@ -102,11 +126,12 @@ def wait(run: Run, *, show_output: bool, raise_on_error: bool) -> dict[str, Any]
     """Wait for the end of a run that another process executes; see `Run.wait_for_completion`."""
     from tracklog.sdk.exceptions import ActivityFailedException, ExperimentExecutionException
 
-    heading = f"RunId: {run.id}\nWeb View: {run.get_portal_url() or run.experiment.workspace.uri}\n"
+    heading = f"RunId: {run.id}\nWeb View: {run.get_portal_url()}\n"
     if show_output:
         _say(heading)
     pause = _FIRST_WAIT_S
     shown = 0
+    lost_since: float | None = None
     try:
         while True:
             status = RunStatus(run.get_status())  # before the log: what was printed until the end is then all there
@@ -115,6 +140,13 @@ def wait(run: Run, *, show_output: bool, raise_on_error: bool) -> dict[str, Any]
                 pause = _FIRST_WAIT_S if grew else pause
             if status.is_final():
                 break
+            lost_since = (lost_since or time.monotonic()) if status is RunStatus.NOT_RESPONDING else None
+            if lost_since is not None and time.monotonic() - lost_since > _LOST_S:
+                raise ExperimentExecutionException(
+                    f"Nothing has been heard of run {run.id} for more than a minute: the processes that execute and watch it "
+                    "seem to be gone. What it logged is kept. run.fail('killed') or run.cancel() ends it, "
+                    "and `tracklog sync` brings in what it left on this machine."
+                )
             time.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_WAIT_S)
     except KeyboardInterrupt as error:
@@ -137,7 +169,8 @@ def _stream(run: Run, shown: int) -> tuple[int, bool]:
     before = shown
     while (page := run.experiment.workspace.store.log_lines(run.id, shown, _LINES)).lines:
         if shown == 0:
-            _say(f"Streaming {OUTPUT_LOG}\n{'=' * (len(OUTPUT_LOG) + 10)}\n")
+            name = output_log(run)
+            _say(f"Streaming {name}\n{'=' * (len(name) + 10)}\n")
         for line in page.lines:
             _say(line.text)
         shown += len(page.lines)

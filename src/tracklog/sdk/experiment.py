@@ -15,6 +15,7 @@ from urllib.parse import quote
 from tracklog.errors import InvalidTypeError, InvalidValueError, UserErrorException, shown, unknown
 from tracklog.sdk.recorder import flush_living
 from tracklog.sdk.values import metric_name
+from tracklog.settings import USUAL_PORTAL
 from tracklog.storage import ExperimentEdit, ExperimentInfo
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from tracklog.sdk.workspace import Workspace
 
 DOCS_URL = "https://tracklog.readthedocs.io/"
+
+
+def link(url: str, text: str) -> str:
+    """Return a link as HTML."""
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(text)}</a>'
+
+
+def html_table(cells: Mapping[str, str]) -> str:
+    """Return a table of one row for notebooks: HTML by heading."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in cells)
+    return f'<table style="width:100%"><tr>{head}</tr><tr>{"".join(f"<td>{cell}</td>" for cell in cells.values())}</tr></table>'
 
 
 class ViewType:
@@ -79,16 +91,16 @@ class Experiment:
         return None if archived_ms is None else datetime.fromtimestamp(archived_ms / 1000, timezone.utc)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Its labels: a copy. `tag`, `set_tags` and `remove_tags` change them."""
-        return dict(self._info().tags)
+    def tags(self) -> dict[str, str | None]:
+        """Its labels: a copy, None for one without a value. `tag`, `set_tags` and `remove_tags` change them."""
+        return {key: value or None for key, value in self._info().tags.items()}
 
     def tag(self, key: str, value: Any = None) -> None:
-        """Add or change one label; without a value the text is empty."""
+        """Add or change one label, with or without a value."""
         self.set_tags({key: value})
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Add or change labels; values become text, None an empty one."""
+        """Add or change labels. Values become text; None stays."""
         if not isinstance(tags, Mapping):
             raise InvalidTypeError(
                 f"Cannot use {shown(tags)} as tags. Expected a dict of names and values.", parameter="tags", given=tags
@@ -154,23 +166,23 @@ class Experiment:
         return DOCS_URL
 
     @property
-    def portal_url(self) -> str | None:
+    def portal_url(self) -> str:
         """The experiment's page; see `get_portal_url`."""
         return self.get_portal_url()
 
-    def get_portal_url(self) -> str | None:
-        """Return the experiment's page, None when no portal is running for its workspace."""
-        url = self._workspace.portal_url()
-        return None if url is None else f"{url}/experiments/{quote(self.name, safe='')}"
+    def get_portal_url(self) -> str:
+        """Return the address of its page. Where no portal runs for the workspace: the one `tracklog ui` gives it."""
+        return f"{self._workspace.portal_url() or USUAL_PORTAL}/experiments/{quote(self.name, safe='')}"
 
     def _repr_html_(self) -> str:
         """Return the experiment as a table for notebooks."""
-        url = self.get_portal_url()
-        page = f'<a href="{escape(url)}" target="_blank" rel="noopener">Link to the portal</a>' if url else ""
-        return (
-            '<table style="width:100%"><tr><th>Name</th><th>Workspace</th><th>Report Page</th></tr>'
-            f"<tr><td>{escape(self.name)}</td><td>{escape(self._workspace.name)}</td><td>{page}</td></tr></table>"
-        )
+        cells = {
+            "Name": escape(self.name),
+            "Workspace": escape(self._workspace.name),
+            "Report Page": link(self.get_portal_url(), "Link to the portal"),
+            "Docs Page": link(DOCS_URL, "Link to the documentation"),
+        }
+        return html_table(cells)
 
     @staticmethod
     def list(
@@ -231,6 +243,7 @@ class Experiment:
         **options: Any,
     ) -> Run:
         from tracklog.sdk import snapshot
+        from tracklog.sdk.exceptions import SnapshotException
         from tracklog.sdk.run import Run
 
         folders: list[Path] = []
@@ -238,21 +251,32 @@ class Experiment:
             folders = [Path("outputs")]
         elif outputs is not False:
             folders = [Path(one) for one in ([outputs] if isinstance(outputs, (str, os.PathLike)) else outputs)]
-        run = Run.begin(self, name=display_name or name, run_id=run_id, description=description or "", tags=tags, **options)
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            run.collect(folder.name, folder.absolute())
+        run = Run.begin(
+            self, name=display_name or name, run_id=run_id, description=description or "", tags=tags, is_v1=True, **options
+        )
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+                run.collect(folder.name, folder.absolute())
+        except OSError as error:  # a working folder that cannot be written; the script may not need it
+            self._say(f"no outputs are kept: {error}.")
         if snapshot_directory is not None:
-            reason = snapshot.too_large(Path(snapshot_directory))
-            if reason is None:
-                run.take_snapshot(snapshot_directory)
-            elif not self.workspace.settings.quiet:
-                print(  # noqa: T201
-                    f"tracklog: no snapshot of the source is kept: {reason}. Name what does not belong to it in .amlignore, "
-                    "or pass snapshot_directory=None.",
-                    file=sys.stderr,
+            try:
+                reason = snapshot.too_large(Path(snapshot_directory))
+                if reason is None:
+                    run.take_snapshot(snapshot_directory)
+            except (SnapshotException, OSError) as error:
+                reason = getattr(error, "message", str(error))
+            if reason is not None:
+                self._say(
+                    f"no snapshot of the source is kept: {reason.rstrip('.')}. Name what does not belong to it in .amlignore, "
+                    "or pass snapshot_directory=None."
                 )
         return run
+
+    def _say(self, message: str) -> None:
+        if not self.workspace.settings.quiet:
+            print(f"tracklog: {message}", file=sys.stderr)  # noqa: T201
 
     def submit(self, config: ScriptRunConfig, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> ScriptRun:
         """Execute a script on this machine and return its run at once; `wait_for_completion` waits for its end.

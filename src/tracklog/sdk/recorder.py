@@ -31,6 +31,7 @@ from tracklog.records import (
     LogLines,
     MetricKey,
     MetricKind,
+    PropertiesSet,
     RunStarted,
     RunStatus,
     StatusChanged,
@@ -49,6 +50,7 @@ _log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 15.0  # how long the end of a run waits for the store; what is left then arrives later
 FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
 PATIENCE_S = 1.0  # with a store that is away, of these
+_CAPTURED_S = 5.0
 _CONSOLE_FLUSH_S = 0.25
 
 _DTYPES: dict[type, DType] = {
@@ -288,8 +290,13 @@ class Recorder:
 
     # ------------------------------------------------------------------- capture
 
-    def capture(self, what: frozenset[str]) -> None:
-        """Start to record circumstances. Nothing here waits: git and package lists are read in a thread."""
+    def capture(self, what: frozenset[str], *, git_properties: bool = False) -> None:
+        """Start to record circumstances. Nothing here waits: git and package lists are read in a thread.
+
+        Args:
+            what: names of `settings.CAPTURES`.
+            git_properties: note the git checkout as v1's properties, too.
+        """
         from tracklog.sdk import capture
 
         topics = what & {"command", "git", "python", "packages", "host"}
@@ -297,8 +304,9 @@ class Recorder:
 
             def look() -> None:
                 found = {topic: value for topic, value in capture.environment().items() if topic in topics}
+                properties = capture.git_properties(found.get("git")) if git_properties and "git" in topics else {}
                 if found and not self.is_closed:
-                    self.add(InfoSet(found))
+                    self.add(InfoSet(found), *([PropertiesSet(properties)] if properties else []))
 
             self._captured = threading.Thread(target=look, name="tracklog-capture", daemon=True)
             self._captured.start()
@@ -309,6 +317,11 @@ class Recorder:
         if "system" in what:
             self._monitor = capture.SystemMonitor(self.log)
             self._monitor.start()
+
+    def wait_for_capture(self) -> None:
+        """Wait for what is read at the start in a thread; git answers within its own time limits."""
+        if self._captured is not None:
+            self._captured.join(_CAPTURED_S)
 
     def record_output(self) -> Callable[[str, str], None]:
         """Return a function that takes what another process prints: `(stream, text)`, in pieces of any size."""
@@ -349,8 +362,7 @@ class Recorder:
                     print(f"tracklog: {failure}", file=sys.stderr)  # noqa: T201
         if self._monitor is not None:
             self._monitor.stop()
-        if self._captured is not None:
-            self._captured.join(5.0)  # git answers within its own time limits
+        self.wait_for_capture()
         self._capturing.set()
         if self._console is not None:
             self._console.stop()
@@ -378,7 +390,7 @@ class Recorder:
             rest = (
                 "Nothing is lost: `tracklog sync` sends the rest, and so does the next run."
                 if is_on_disk
-                else "The journal could not be written either, so what is left is lost: give TRACKLOG_JOURNALS a folder with room."
+                else "The journal could not be written either: what is left is lost. Set TRACKLOG_JOURNALS to a folder with room."
             )
             print(f"tracklog: the store {self.settings.uri} has not taken everything yet{problem}. {rest}", file=sys.stderr)  # noqa: T201
         return complete

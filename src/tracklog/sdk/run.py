@@ -9,15 +9,19 @@ from __future__ import annotations
 import builtins
 import getpass
 import json
+import logging
 import os
 import sys
 import tempfile
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from urllib.parse import quote
 
 from tracklog.errors import (
     ConflictError,
@@ -31,6 +35,7 @@ from tracklog.errors import (
 )
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
+    SYSTEM_PREFIX,
     DType,
     ErrorInfo,
     Event,
@@ -45,9 +50,9 @@ from tracklog.records import (
     TagsSet,
 )
 from tracklog.sdk import values as convert
-from tracklog.sdk.experiment import DOCS_URL, Experiment
+from tracklog.sdk.experiment import DOCS_URL, Experiment, html_table, link
 from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, FLUSH_BEFORE_READ_S, Recorder, flush_living, now_ms, status_of
-from tracklog.settings import chosen_captures
+from tracklog.settings import USUAL_PORTAL, chosen_captures
 from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
 
 if TYPE_CHECKING:
@@ -56,6 +61,8 @@ if TYPE_CHECKING:
     from tracklog.sdk.configuration import Environment, ScriptRunConfig
     from tracklog.sdk.submitted import ScriptRun
     from tracklog.sdk.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 SNAPSHOT_FOLDER = ".snapshot/"  # of a run's files: what `take_snapshot` kept; no file of the script's
 
@@ -138,8 +145,13 @@ class Run:
         capture: Any = None,
         resume: bool = False,
         type: str = "",  # noqa: A002  # v1's name
+        is_v1: bool = False,
     ) -> Self:
-        """Start to record a run; see `tracklog.start_run` for the arguments."""
+        """Start to record a run; see `tracklog.start_run` for the arguments.
+
+        `is_v1`: by a name of Azure ML v1. The run then has v1's properties of the git checkout, and a `with` block of it
+        keeps `./logs` and goes on after `sys.exit()`.
+        """
         workspace = experiment.workspace
         checked_params = convert.param_values(params) if params is not None else {}
         checked_tags = _checked_tags(tags or {})
@@ -196,12 +208,14 @@ class Run:
         for key, value in checked_params.items():
             run._params.accept(key, value)
         for key, tag in checked_tags.items():
-            run._tags.accept(key, tag)
+            run._tags.accept(key, tag or None)
         run._status = RunStatus.RUNNING
         run._is_live = True
+        run._is_resumed = resume
+        run._is_v1 = is_v1
         run._say_where()  # before prints are recorded: this line is ours, not the script's
         if what:
-            recorder.capture(what)
+            recorder.capture(what, git_properties=is_v1)
         return run
 
     def _attach(self, experiment: Experiment, info: RunInfo) -> None:
@@ -210,10 +224,12 @@ class Run:
         self._status = info.status
         self._recorder: Recorder | None = None
         self._is_live = False  # this object started or resumed the run and is to end it
+        self._is_resumed = False
+        self._is_v1 = False  # started by a name of v1: what v1 does beside recording is done
         self._added_properties: dict[str, str] = {}
         self._datasets = InputDatasets(), OutputDatasets()
         self._params = _Labels(info.params, self._set_params)
-        self._tags = _Labels(info.tags, self._set_tags)
+        self._tags = _Labels(_as_read(info.tags), self._set_tags)
 
     @classmethod
     def _joined(cls, workspace: Workspace, experiment: str, run_id: str, type_: str) -> Self:
@@ -359,37 +375,41 @@ class Run:
         return self._params
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Labels of the run: assign, `del`, `update`. Values become text."""
+    def tags(self) -> dict[str, str | None]:
+        """Labels of the run: assign, `del`, `update`. Values become text; one without text is None."""
         return self._tags
 
-    def get_tags(self) -> dict[str, str]:
-        """Return the labels as the store has them now."""
-        return dict(self._fresh().tags)
+    def get_tags(self) -> dict[str, str | None]:
+        """Return the labels as the store has them now; one without a value is None."""
+        return _as_read(self._fresh().tags)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Add or change labels; values become text, None an empty one."""
-        self._set_tags({key: value or "" for key, value in _checked_tags(tags).items()})
+        """Add or change labels. Values become text, with a warning; None stays."""
+        checked = _checked_tags(tags)
+        _warn_of_conversion("tag", tags)
+        self._set_tags({key: value or "" for key, value in checked.items()})
 
     def tag(self, key: str, value: Any = None) -> None:
-        """Add or change one label; without a value the text is empty."""
-        self._set_tags({key: "" if value is None else value})
+        """Add or change one label, with or without a value."""
+        self.set_tags({key: value})
 
     def remove_tags(self, tags: Iterable[str]) -> None:
         """Remove labels."""
         self._set_tags(dict.fromkeys(tags))
 
     @property
-    def properties(self) -> dict[str, str]:
+    def properties(self) -> dict[str, str | None]:
         """Facts that never change: a copy. `add_properties` adds."""
-        return dict(self._fresh().properties)
+        if self._is_v1 and self._recorder is not None:
+            self._recorder.wait_for_capture()  # which adds those of the git checkout
+        return _as_read(self._fresh().properties)
 
-    def get_properties(self) -> dict[str, str]:
-        """Return the properties as the store has them now."""
+    def get_properties(self) -> dict[str, str | None]:
+        """Return the properties as the store has them now; one without a value is None."""
         return self.properties
 
     def add_properties(self, properties: Mapping[str, Any]) -> None:
-        """Add facts that never change; values become text.
+        """Add facts that never change. Values become text, with a warning; None stays.
 
         Raises:
             ConflictError: a property has another value already; none is added then.
@@ -400,9 +420,10 @@ class Run:
                 parameter="properties",
                 given=properties,
             )
-        added = {convert.metric_name(key, what="property"): str(value) for key, value in properties.items()}
+        added = {key: value or "" for key, value in _checked_tags(properties, what="property").items()}
         if not added:
             return
+        _warn_of_conversion("property", properties)
         recorder = self._recording()
         known = {**self._known_properties(), **self._added_properties}
         for key, value in added.items():
@@ -415,6 +436,8 @@ class Run:
         self._added_properties.update(added)
 
     def _known_properties(self) -> dict[str, str]:
+        if self._is_live and not self._is_resumed:
+            return {}  # nobody else adds any; a training does not wait to be told so
         try:
             return dict(self._fresh().properties)
         except (NotFoundError, StoreError):  # a store that is away: the training goes on, and the first value stays
@@ -441,7 +464,7 @@ class Run:
             if value is None:
                 self._tags.drop(key)
             else:
-                self._tags.accept(key, value)
+                self._tags.accept(key, value or None)
 
     # --------------------------------------------------------------------- logging
 
@@ -500,8 +523,10 @@ class Run:
 
     def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
         """Record a confusion matrix: a dict (or its JSON) with `class_labels` and `matrix`, rows = true classes, as it is
-        or below `data` as Azure ML v1 has it. Arrays are fine.
+        or below `data` as Azure ML v1 has it. Arrays are fine; so is the bare matrix, whose classes are numbered then.
         """
+        if not isinstance(value, (Mapping, str, bytes)):
+            value = convert.bare_matrix(value, name=convert.metric_name(name))
         self._log_json(name, MetricKind.CONFUSION_MATRIX, value, description)
 
     def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
@@ -545,17 +570,29 @@ class Run:
         self, name: str, path_or_stream: str | os.PathLike[str] | BinaryIO, datastore_name: str | None = None
     ) -> ArtifactInfo | None:
         """Keep a file with the run under `name` (a relative path), as it is now; one of that name is replaced."""
-        name = validate_artifact_path(name)
+        name = _artifact_name(name)
         recorder = self._recording()
         if hasattr(path_or_stream, "read"):
             content = path_or_stream.read()
             recorder.add_file(name, content.encode() if isinstance(content, str) else bytes(content))
         else:
+            if not isinstance(path_or_stream, (str, os.PathLike)):
+                raise InvalidTypeError(
+                    f"Cannot upload {shown(path_or_stream)} as `{name}`. Expected the path of a file, or an open file.",
+                    parameter="path_or_stream",
+                    given=path_or_stream,
+                )
             source = Path(path_or_stream)
             if not source.is_file():
                 raise InvalidValueError(
                     f"Cannot upload {shown(str(path_or_stream))} as `{name}`: there is no such file"
                     f"{' (it is a folder; use upload_folder)' if source.is_dir() else ''}.",
+                    parameter="path_or_stream",
+                    given=str(path_or_stream),
+                )
+            if not os.access(source, os.R_OK):
+                raise InvalidValueError(
+                    f"Cannot upload {shown(str(source))} as `{name}`: it cannot be read by this user.",
                     parameter="path_or_stream",
                     given=str(path_or_stream),
                 )
@@ -587,29 +624,41 @@ class Run:
             raise InvalidValueError(
                 f"Cannot upload {shown(str(path))} as `{name}`: it is not a folder.", parameter="path", given=str(path)
             )
-        prefix = "" if name in ("", ".") else validate_artifact_path(name) + "/"
+        prefix = "" if name in ("", ".", "./") else _artifact_name(name) + "/"
         resolved = root.resolve()
         for file in sorted(root.rglob("*")):
             if file.is_file() and file.resolve().is_relative_to(resolved):
                 self.upload_file(prefix + file.relative_to(root).as_posix(), file)
 
     def get_file_names(self) -> list[str]:
-        """Return the paths of the run's files."""
+        """Return the paths of the run's files. What it printed is one of them, by the name v1 gives to it."""
+        from tracklog.sdk import details
+
         self._flush_before_read()
-        found = self._experiment.workspace.store.artifacts(self.id)
-        return [artifact.path for artifact in found if not artifact.path.startswith(SNAPSHOT_FOLDER)]
+        store = self._experiment.workspace.store
+        names = [found.path for found in store.artifacts(self.id) if not found.path.startswith(SNAPSHOT_FOLDER)]
+        printed = details.output_log(self)
+        if printed not in names and store.log_lines(self.id, 0, 1).total_lines:
+            names.append(printed)
+        return names
 
     def download_file(
         self, name: str, output_file_path: str | os.PathLike[str] | None = None, _validate_checksum: bool = False
     ) -> Path:
-        """Write a file of the run to disk: to `output_file_path` (a file or folder), by default its base name here."""
+        """Write a file of the run to disk: to `output_file_path` (a file or folder), by default its base name here.
+
+        Raises:
+            NotFoundError: the run has no such file; the message lists what it has.
+        """
+        from tracklog.sdk import details
+
         self._flush_before_read()
-        name = validate_artifact_path(name)
+        name = _artifact_name(name)
         base = name.rsplit("/", 1)[-1]
         target = Path(output_file_path) if output_file_path is not None else Path(base)
-        if target.is_dir():
+        if target.is_dir() or str(output_file_path).endswith(("/", os.sep)):
             target /= base
-        pieces = self._experiment.workspace.store.read_artifact(self.id, name)
+        pieces = details.file_or_log(self, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
@@ -638,8 +687,11 @@ class Run:
             output_paths: instead, a path for each file, in the order of `get_file_names`.
             append_prefix: False leaves the prefix out of the written paths.
         """
-        below = "" if prefix is None else validate_artifact_path(prefix.rstrip("/"))
-        names = [name for name in self.get_file_names() if not below or name == below or name.startswith(below + "/")]
+        below = "" if prefix in (None, "", ".", "./") else _artifact_name(str(prefix).rstrip("/"))
+        kept = self.get_file_names()
+        names = [name for name in kept if not below or name == below or name.startswith(below + "/")]
+        if not names:
+            _log.warning("Run %s has no files below %s. Its files: %s.", self.id, shown(prefix), ", ".join(kept[:20]) or "none")
         if output_paths is not None:
             if isinstance(output_paths, (str, os.PathLike)):
                 output_paths = [output_paths]
@@ -671,7 +723,7 @@ class Run:
         `aml://artifactId/ExperimentRun/dcid.<run id>/<path>` of the first logged. An unknown name gives {}.
 
         Args:
-            name: only this metric.
+            name: only this metric. Without it, samples of the machine (`system/…`) are left out.
             recursive: of this run and all below it, as {run id: metrics}; runs without metrics are left out.
             run_type: with `recursive`, only of runs of this type.
             populate: charts as `MetricFile` with their content instead of an address.
@@ -686,7 +738,7 @@ class Run:
         store = self._experiment.workspace.store
         by_name: dict[str, MetricSummary] = {}
         for summary in info.metrics:
-            if name is None or summary.name == name:
+            if summary.name == name or (name is None and not summary.name.startswith(SYSTEM_PREFIX)):
                 by_name.setdefault(summary.name, summary)
         found: dict[str, Any] = {}
         for metric, summary in by_name.items():
@@ -731,7 +783,7 @@ class Run:
         return None if self._info.parent_id is None else self._experiment.workspace.get_run(self._info.parent_id)
 
     def get_environment(self) -> Environment:
-        """Return the environment the run was submitted with: its name, the interpreter of this process.
+        """Return the environment the run was submitted with; of its environment variables the names only.
 
         Raises:
             NotFoundError: the run was not submitted.
@@ -739,9 +791,9 @@ class Run:
         from tracklog.sdk.configuration import Environment
 
         definition = self._fresh().info.get("definition")
-        if not isinstance(definition, dict) or not definition.get("environment"):
+        if not isinstance(definition, dict) or not isinstance(definition.get("environment"), dict):
             raise NotFoundError(f"Run {self.id} was not submitted with an environment.", what="environment", given=self.id)
-        return Environment(str(definition["environment"]))
+        return Environment.from_definition(definition["environment"])
 
     def get_secret(self, name: str) -> str | None:
         """Return an environment variable of this process; None when there is none. tracklog keeps no secrets."""
@@ -829,6 +881,7 @@ class Run:
             run_id=run_id,
             parent_id=self.id,
             capture=options.pop("capture", False),
+            is_v1=self._is_v1,
             **options,
         )
 
@@ -969,16 +1022,7 @@ class Run:
 
     def fail(self, error_details: Any = None, error_code: str | None = None, _set_status: bool = True) -> None:
         """End the run as Failed, with a text or an exception as the reason."""
-        if isinstance(error_details, BaseException):
-            _, error = status_of(error_details)
-        elif error_details is None or isinstance(error_details, str):
-            error = ErrorInfo(error_code or "UserError", error_details or "")
-        else:
-            raise InvalidTypeError(
-                f"Cannot use {shown(error_details)} as the reason of a failure. Expected text or an exception.",
-                parameter="error_details",
-                given=error_details,
-            )
+        error = _failure(error_details, error_code)
         self._end(RunStatus.FAILED if _set_status else None, error)
 
     def cancel(self) -> None:
@@ -1034,12 +1078,14 @@ class Run:
         """Keep a folder (or a file) with the run as its source; return the snapshot's id. `.amlignore` leaves files out.
 
         Raises:
-            ConflictError: the run has one already.
+            SnapshotException: the run has one already, or a file cannot be read.
         """
         from tracklog.sdk import snapshot
+        from tracklog.sdk.exceptions import SnapshotException
 
-        if "ContentSnapshotId" in {**self._known_properties(), **self._added_properties}:
-            raise ConflictError(f"Run {self.id} has a snapshot already: {self.get_snapshot_id()}. A run has one.")
+        known = {**self._known_properties(), **self._added_properties}.get("ContentSnapshotId")
+        if known is not None:
+            raise SnapshotException(f"Run {self.id} has a snapshot already: {known}. A run has one.")
         snapshot_id = str(uuid.uuid4())
         with tempfile.TemporaryDirectory(prefix="tracklog-snapshot-") as folder:
             archive = Path(folder) / "snapshot.zip"
@@ -1053,10 +1099,16 @@ class Run:
         return self.properties.get("ContentSnapshotId")
 
     def restore_snapshot(self, snapshot_id: str | None = None, path: str | os.PathLike[str] | None = None) -> str:
-        """Write the snapshot as `<id>.zip` into `path` (the folder for temporary files by default); return the path."""
+        """Write the snapshot as `<id>.zip` into `path` (the folder for temporary files by default); return the path.
+
+        Raises:
+            SnapshotException: the run has none, or none of that id.
+        """
+        from tracklog.sdk.exceptions import SnapshotException
+
         wanted = snapshot_id or self.get_snapshot_id()
-        if wanted is None:
-            raise NotFoundError(f"Run {self.id} has no snapshot.", what="snapshot", given=self.id)
+        if wanted is None or wanted != self.get_snapshot_id():
+            raise SnapshotException(f"Run {self.id} has no snapshot{'' if wanted is None else f' {wanted!r}'}.")
         target = Path(path if path is not None else tempfile.gettempdir()).absolute() / f"{wanted}.zip"
         return str(self.download_file(f"{SNAPSHOT_FOLDER}{wanted}.zip", target))
 
@@ -1079,47 +1131,49 @@ class Run:
         self._recording().before_end.append(collect)
 
     def __enter__(self) -> Run:
+        if self._is_v1 and self._is_live and self._info.parent_id is None:
+            self.collect("logs", Path("logs").absolute(), since_ms=now_ms())
         return self
 
-    def __exit__(self, exit_type: object, value: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, exit_type: object, value: BaseException | None, trace: TracebackType | None) -> bool:
         if value is None:
             status, reason = RunStatus.COMPLETED, None
         else:
             status, reason = status_of(value)
-        if self._status.is_final() and not self._is_live:
-            return  # the block ended the run itself
-        self._end(status, reason)
+        if not self._status.is_final() or self._is_live:  # else the block ended the run itself
+            self._end(status, reason)
+        return self._is_v1 and isinstance(value, SystemExit) and status is RunStatus.COMPLETED  # v1 goes on after the block
 
     # ------------------------------------------------------------------------ shown
 
     @property
-    def portal_url(self) -> str | None:
+    def portal_url(self) -> str:
         """The run's page; see `get_portal_url`."""
         return self.get_portal_url()
 
-    def get_portal_url(self) -> str | None:
-        """Return the run's page, None when no portal is running for its workspace."""
-        url = self._experiment.workspace.portal_url()
-        return None if url is None else f"{url}/runs/{self.id}"
+    def get_portal_url(self) -> str:
+        """Return the address of the run's page. Where no portal runs for its workspace: the one `tracklog ui` gives it."""
+        return f"{self._experiment.workspace.portal_url() or USUAL_PORTAL}/runs/{quote(self.id, safe='')}"
 
     def _say_where(self) -> None:
-        if self._experiment.workspace.settings.quiet or self._info.parent_id is not None:
+        workspace = self._experiment.workspace
+        if workspace.settings.quiet or self._info.parent_id is not None:
             return
-        url = self.get_portal_url()
-        where = url or f"run `tracklog ui{_uri_option(self._experiment.workspace.uri)}` to watch it"
+        is_shown = workspace.portal_url() is not None
+        where = self.get_portal_url() if is_shown else f"run `tracklog ui{_uri_option(workspace.uri)}` to watch it"
         print(f"tracklog: {self._experiment.name} · {self._info.name or self.id[:8]} → {where}", file=sys.stderr)  # noqa: T201
 
     def _repr_html_(self) -> str:
         """Return the run as a table for notebooks."""
-        from html import escape
-
-        url = self.get_portal_url()
-        page = f'<a href="{escape(url)}" target="_blank" rel="noopener">Link to the portal</a>' if url else ""
-        cells = (self._experiment.name, self.id, self.type or "", self.status)
-        return (
-            '<table style="width:100%"><tr><th>Experiment</th><th>Id</th><th>Type</th><th>Status</th><th>Details Page</th></tr>'
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}<td>{page}</td></tr></table>"
-        )
+        cells = {
+            "Experiment": escape(self._experiment.name),
+            "Id": escape(self.id),
+            "Type": escape(self.type or ""),
+            "Status": escape(self.status),
+            "Details Page": link(self.get_portal_url(), "Link to the portal"),
+            "Docs Page": link(DOCS_URL, "Link to the documentation"),
+        }
+        return html_table(cells)
 
     def __repr__(self) -> str:
         return (
@@ -1136,7 +1190,7 @@ class _OfflineRun(Run):
         from tracklog.sdk.workspace import Workspace
 
         workspace = Workspace()
-        run = cls.begin(Experiment(workspace, Path.cwd().name or "default"), run_id=f"OfflineRun_{uuid.uuid4()}")
+        run = cls.begin(Experiment(workspace, Path.cwd().name or "default"), run_id=f"OfflineRun_{uuid.uuid4()}", is_v1=True)
         run.collect("outputs", Path("outputs").absolute(), since_ms=run._info.start_ms)
         return run
 
@@ -1144,7 +1198,13 @@ class _OfflineRun(Run):
         """See `Run.child_run`."""
         own = run_id or f"{self.id}.{name or uuid.uuid4()}"
         return _OfflineRun.begin(
-            self._experiment, name=name, run_id=own, parent_id=self.id, capture=options.pop("capture", False), **options
+            self._experiment,
+            name=name,
+            run_id=own,
+            parent_id=self.id,
+            capture=options.pop("capture", False),
+            is_v1=True,
+            **options,
         )
 
 
@@ -1156,7 +1216,8 @@ class _SubmittedRun(Run):
         """Join the run that this process was started for."""
         from tracklog.sdk.workspace import Workspace
 
-        workspace = Workspace()
+        given = {name: os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")}
+        workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
         run = cls._joined(workspace, experiment, run_id, "azureml.scriptrun")
         if workspace.settings.capture:
             run._recording().capture(workspace.settings.capture)
@@ -1168,19 +1229,16 @@ class _SubmittedRun(Run):
 
     def fail(self, error_details: Any = None, error_code: str | None = None, _set_status: bool = True) -> None:
         """Record why the script fails. The run ends when the script does, Failed if its exit code is not 0."""
-        if error_details is not None and not isinstance(error_details, (str, BaseException)):
-            super().fail(error_details)  # raises
-        error = status_of(error_details)[1] if isinstance(error_details, BaseException) else None
-        reason = error or ErrorInfo(error_code or "UserError", str(error_details or ""))
-        self._recording().add(StatusChanged(RunStatus.RUNNING, now_ms(), reason))
+        self._recording().add(StatusChanged(RunStatus.RUNNING, now_ms(), _failure(error_details, error_code)))
         self._recording().flush(CLOSE_TIMEOUT_S)
 
     def cancel(self) -> None:
         """Say that this does nothing: a script ends its own run by ending."""
         print("tracklog: cancel() inside of a submitted script has no effect; end the script instead.", file=sys.stderr)  # noqa: T201
 
-    def __exit__(self, exit_type: object, value: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(self, exit_type: object, value: BaseException | None, trace: TracebackType | None) -> Literal[False]:
         self.complete()
+        return False
 
 
 class InputDatasets(dict[str, Any]):
@@ -1301,7 +1359,7 @@ def _filter(tags: Any, properties: Any, type_: str | None, status: str | None) -
                 parameter=what,
                 given=given,
             )
-    if status is not None and status not in {one.value for one in RunStatus}:
+    if status is not None and status not in {"Pausing", "Unapproved", *(one.value for one in RunStatus)}:  # v1 has two more
         raise InvalidValueError(
             f"Unknown status {shown(status)}. Known: {', '.join(one.value for one in RunStatus)}.",
             parameter="status",
@@ -1341,12 +1399,46 @@ def _user() -> str:
         return ""
 
 
-def _checked_tags(tags: Mapping[str, Any]) -> dict[str, str | None]:
+def _failure(details: Any, code: str | None) -> ErrorInfo:
+    """Return what `fail` was told."""
+    if isinstance(details, BaseException):
+        text = "".join(traceback.format_exception(type(details), details, details.__traceback__))
+        return ErrorInfo(code or type(details).__name__, str(details), text)
+    if details is None or isinstance(details, str):
+        return ErrorInfo(code or "UserError", details or "")
+    raise InvalidTypeError(
+        f"Cannot use {shown(details)} as the reason of a failure. Expected text or an exception.",
+        parameter="error_details",
+        given=details,
+    )
+
+
+def _artifact_name(name: object) -> str:
+    """Return the path of a file of a run as it is stored: v1's scripts begin it with `./`, or join it as their system does."""
+    if isinstance(name, (str, os.PathLike)):
+        text = os.fspath(name).replace(os.sep, "/")
+        plain = "/".join(part for i, part in enumerate(text.split("/")) if part != "." and (part or i == 0))
+        return validate_artifact_path(plain or text)
+    return validate_artifact_path(name)
+
+
+def _checked_tags(tags: Mapping[str, Any], *, what: str = "tag") -> dict[str, str | None]:
     if not isinstance(tags, Mapping):
         raise InvalidTypeError(
             f"Cannot use {shown(tags)} as tags. Expected a dict of names and values.", parameter="tags", given=tags
         )
-    return {convert.metric_name(key, what="tag"): None if value is None else str(value) for key, value in tags.items()}
+    return {convert.metric_name(key, what=what): None if value is None else str(value) for key, value in tags.items()}
+
+
+def _as_read(labels: Mapping[str, str]) -> dict[str, str | None]:
+    """Return tags or properties as v1 gives them: one without a value, which is stored as empty text, is None."""
+    return {key: value or None for key, value in labels.items()}
+
+
+def _warn_of_conversion(what: str, labels: Mapping[str, Any]) -> None:
+    for key, value in labels.items():
+        if value is not None and not isinstance(value, str):
+            _log.warning("The value of %s `%s` is %s; its text is kept.", what, key, shown(value))
 
 
 def _next_steps(metrics: Iterable[MetricSummary]) -> dict[str, int]:

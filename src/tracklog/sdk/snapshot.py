@@ -14,6 +14,7 @@ from pathlib import Path
 import pathspec
 
 from tracklog.errors import InvalidValueError, shown
+from tracklog.sdk.exceptions import SnapshotException
 
 MAX_BYTES = 300 << 20  # of a snapshot taken by itself at the start of a run
 MAX_FILES = 2000
@@ -57,16 +58,24 @@ def too_large(root: Path) -> str | None:
 
 
 def write_zip(root: Path, target: Path) -> None:
-    """Write a snapshot of a folder or file; paths in it are relative to the folder."""
+    """Write a snapshot of a folder or file; paths in it are relative to the folder.
+
+    Raises:
+        SnapshotException: a file cannot be read, or the snapshot not be written.
+    """
     base = root if root.is_dir() else root.parent
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files_of(root):
-            # Times before 1980, which zip cannot hold, become 1980.
-            info = zipfile.ZipInfo.from_file(file, file.relative_to(base).as_posix(), strict_timestamps=False)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            with file.open("rb") as source, archive.open(info, "w") as sink:
-                while piece := source.read(1 << 20):
-                    sink.write(piece)
+    file = root
+    try:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files_of(root):
+                # Times before 1980, which zip cannot hold, become 1980.
+                info = zipfile.ZipInfo.from_file(file, file.relative_to(base).as_posix(), strict_timestamps=False)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with file.open("rb") as source, archive.open(info, "w") as sink:
+                    while piece := source.read(1 << 20):
+                        sink.write(piece)
+    except OSError as error:
+        raise SnapshotException(f"Cannot take a snapshot of {root}: {file}: {error.strerror or error}.") from error
 
 
 def _rules(root: Path) -> pathspec.GitIgnoreSpec:

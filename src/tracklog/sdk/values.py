@@ -514,7 +514,26 @@ def _object_text(value: Any) -> str:
     return str(value)
 
 
-# ---- images
+# ---- charts and images
+
+
+def bare_matrix(value: object, *, name: str) -> dict[str, object]:
+    """Return a square matrix as v1's document of a confusion matrix, its classes called 0, 1, …
+
+    Raises:
+        InvalidTypeError: it is no square matrix.
+    """
+    rows: Any = value.tolist() if hasattr(value, "tolist") else value
+    is_square = isinstance(rows, (list, tuple)) and all(isinstance(row, (list, tuple)) and len(row) == len(rows) for row in rows)
+    if not rows or not is_square:
+        raise InvalidTypeError(
+            f"The confusion matrix `{name}` is {_described(value)}. Expected a dict with `class_labels` and `matrix`, its JSON, "
+            "or a square matrix.",
+            parameter="value",
+            given=value,
+        )
+    data = {"class_labels": [str(number) for number in range(len(rows))], "matrix": [list(row) for row in rows]}
+    return {"schema_type": "confusion_matrix", "schema_version": "1.0.0", "data": data}
 
 
 def json_document(value: object, *, name: str) -> bytes:
