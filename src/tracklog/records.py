@@ -171,6 +171,8 @@ class RunEdited(msgspec.Struct, tag_field="event", tag="edit", frozen=True, omit
     description: str | None = None
     deleted: bool | None = None
     archived: bool | None = None
+    user: str | None = None
+    parent_id: str | None = None  # "": none
 
 
 class ArtifactStored(msgspec.Struct, tag_field="event", tag="artifact", frozen=True, omit_defaults=True):

@@ -361,6 +361,17 @@ def test_editing_changes_only_what_is_given(store: Store, experiment: str) -> No
     assert (run.name, run.description, run.deleted) == ("after", "kept", False)
 
 
+def test_user_and_parent_of_a_run_can_change(store: Store, experiment: str) -> None:
+    writer = Writer(experiment=experiment)
+    store.apply(writer.start().batch())
+
+    store.apply(writer.add(RunEdited(user="ada", parent_id="r0")).batch())
+
+    assert (store.get_run(writer.run_id).user, store.get_run(writer.run_id).parent_id) == ("ada", "r0")
+    store.apply(writer.add(RunEdited(parent_id="")).batch())
+    assert (store.get_run(writer.run_id).user, store.get_run(writer.run_id).parent_id) == ("ada", None)
+
+
 @pytest.mark.parametrize("status", [status for status in RunStatus if status.is_final()])
 def test_a_final_status_sets_the_end_time(store: Store, experiment: str, status: RunStatus) -> None:
     writer = Writer(experiment=experiment).start().finish(status, time_ms=T0_MS + 5_000)
@@ -836,6 +847,31 @@ def test_experiments_are_labelled_archived_and_made_active_by_a_new_run(store: S
 
     create(store, experiment)
     assert next(one for one in store.experiments() if one.name == experiment).archived_ms is None
+
+
+def test_an_experiment_is_found_by_name_and_by_id(store: Store, experiment: str) -> None:
+    store.apply(Writer("r1", experiment=experiment).start().batch())
+
+    found = store.experiment(experiment)
+
+    assert (found.name, found.runs) == (experiment, 1)
+    assert store.experiment(experiment_id=found.id) == found
+    assert store.get_run("r1").experiment_id == found.id
+    assert [run.id for run in store.search_runs(RunQuery(experiment_ids=[found.id, "x", "99999"])).runs] == ["r1"]
+    assert store.search_runs(RunQuery(experiment_ids=[])).runs == []
+    for unknown in ({"name": experiment + "?"}, {"experiment_id": "99999"}, {"experiment_id": "01"}, {"name": ""}):
+        with pytest.raises(NotFoundError):
+            store.experiment(**unknown)
+
+
+def test_the_default_experiment_has_the_id_that_mlflow_gives_it(store: Store) -> None:
+    store.apply(Writer("default-run", experiment="Default").start().batch())
+
+    assert store.experiment("Default").id == "0"
+    assert store.experiment(experiment_id="0").name == "Default"
+
+    store.delete_runs(["default-run"])
+    store.delete_experiment("Default")
 
 
 def test_an_experiment_without_runs_can_be_removed(store: Store, experiment: str) -> None:

@@ -328,7 +328,11 @@ async def _info(request: Request) -> Response:
 
 
 async def _experiments(request: Request) -> Response:
-    return json_response(ExperimentList(await _in_thread(_store(request).experiments)))
+    query, store = _Query(request), _store(request)
+    name, known_id = query.text("name"), query.text("id")
+    if name or known_id:
+        return json_response(ExperimentList([await _in_thread(store.experiment, name, experiment_id=known_id)]))
+    return json_response(ExperimentList(await _in_thread(store.experiments)))
 
 
 async def _edit_experiment(request: Request) -> Response:
@@ -778,7 +782,14 @@ _MODELS_PAGE = {
 
 ROUTES: list[Route] = [
     Route("GET", "/api/v1/info", "What serves, and what", _info, answer=ServerInfo),
-    Route("GET", "/api/v1/experiments", "All experiments", _experiments, answer=ExperimentList),
+    Route(
+        "GET",
+        "/api/v1/experiments",
+        "All experiments",
+        _experiments,
+        query={"name": "only the one of this name", "id": "only the one of this id"},
+        answer=ExperimentList,
+    ),
     Route(
         "PATCH",
         "/api/v1/experiments",

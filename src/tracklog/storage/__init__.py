@@ -39,6 +39,7 @@ else:
     # Annotations are strings; msgspec is never asked to decode the classes that use these.
     Array = IntArray = FloatArray = Any
 
+DEFAULT_EXPERIMENT = "Default"  # whose id is "0": MLflow's clients log there when they name none
 MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
 MAX_PAGE = 1000  # runs in one answer
 MAX_BUCKETS = 20_000  # more than any screen has pixels
@@ -90,6 +91,7 @@ class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     datasets: list[DatasetInput] = []
     model_inputs: list[str] = []  # ids of logged models the run read
     model_outputs: list[ModelOutput] = []
+    experiment_id: str = ""  # which stays when the experiment is renamed
 
     # only `get_run` fills this
     info: dict[str, Any] = {}
@@ -136,6 +138,7 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
     experiment: str | None = None
     experiments: list[str] | None = None  # any of these names; [] finds nothing
+    experiment_ids: list[str] | None = None  # any of these ids; [] finds nothing
     filter: str = ""
     text: str = ""
     status: list[RunStatus] | None = None
@@ -356,6 +359,9 @@ class Store(Protocol):
 
     def experiments(self) -> list[ExperimentInfo]:
         """Return all experiments, the one with the latest run first."""
+
+    def experiment(self, name: str = "", *, experiment_id: str = "") -> ExperimentInfo:
+        """Return one experiment, found by its name or its id, in whatever state it is. Raises NotFoundError."""
 
     def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
         """Change an experiment and return it; one of that name is made when there is none."""

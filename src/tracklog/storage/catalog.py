@@ -28,6 +28,7 @@ from tracklog.errors import (
     StoreUnavailableError,
 )
 from tracklog.locks import locked
+from tracklog.storage import DEFAULT_EXPERIMENT
 
 BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; drainers try again after
 _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount takes longer
@@ -35,6 +36,7 @@ _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount
 # {pk}: a key that is never used again; {blob}: bytes. BIGINT, DOUBLE PRECISION and TEXT mean the same to both.
 # Migration 1 (0.1): everything. 2: experiments are archived and labelled; their tags are a JSON object.
 # 3: the model registry; tags, params and properties of models are JSON objects. 4: archived runs, saved views.
+# 5: the experiment `Default` has key 0, as MLflow's clients expect.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -127,6 +129,13 @@ _MIGRATIONS: list[list[str]] = [
         """CREATE TABLE views (
             scope TEXT NOT NULL, name TEXT NOT NULL, query TEXT NOT NULL, updated_ms BIGINT NOT NULL,
             PRIMARY KEY (scope, name))""",
+    ],
+    [
+        *(
+            f"UPDATE {table} SET experiment_pk = 0 WHERE experiment_pk = (SELECT pk FROM experiments WHERE name = 'Default')"
+            for table in ("runs", "series", "logged_models")
+        ),
+        "UPDATE experiments SET pk = 0 WHERE name = 'Default'",
     ],
 ]
 FORMAT = len(_MIGRATIONS)
@@ -330,6 +339,19 @@ class Catalog:
 
 def _beyond_sql(error: object) -> InvalidValueError:
     return InvalidValueError(f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL.")
+
+
+def ensure_experiment(connection: Connection, name: str, now_ms: int) -> None:
+    """Make an experiment if there is none of that name."""
+    given = {"name": name, "now": now_ms}
+    if name == DEFAULT_EXPERIMENT:
+        # Key 0 may be that of an experiment that was the default one before it was renamed.
+        connection.execute(_INSERT_DEFAULT, given)
+    connection.execute(_INSERT_EXPERIMENT, given)
+
+
+_INSERT_DEFAULT = text("INSERT INTO experiments (pk, name, created_ms) VALUES (0, :name, :now) ON CONFLICT DO NOTHING")
+_INSERT_EXPERIMENT = text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING")
 
 
 def natural_key(name: str) -> str:

@@ -20,7 +20,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -83,7 +83,7 @@ from tracklog.storage import (
     validate_artifact_path,
 )
 from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
-from tracklog.storage.catalog import Catalog, natural_key
+from tracklog.storage.catalog import Catalog, ensure_experiment, natural_key
 from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
 from tracklog.storage.models import CatalogRegistry, no_logged_model
@@ -98,7 +98,7 @@ from tracklog.storage.points import (
     hot_points,
     read_hot,
 )
-from tracklog.storage.query import LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query
+from tracklog.storage.query import LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query, is_key
 from tracklog.storage.registry import Registry, is_logged_model_id
 
 _log = logging.getLogger(__name__)
@@ -122,8 +122,8 @@ _SUMMARY_COLUMNS = (
     "name, col, kind, dtype, is_text, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, "
     "description"
 )
-_RUN_COLUMNS = f"""r.pk, r.id, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms, r.end_ms,
-    r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
+_RUN_COLUMNS = f"""r.pk, r.id, r.experiment_pk, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms,
+    r.end_ms, r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
     (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
 
 
@@ -160,7 +160,6 @@ _UPSERT_WRITER = text(
     "ON CONFLICT (run_pk, id) DO UPDATE SET points = excluded.points, events = excluded.events"
 )
 _HEARTBEAT = text("UPDATE runs SET heartbeat_ms = :now, lost = 0 WHERE pk = :pk")
-_INSERT_EXPERIMENT = text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING")
 _INSERT_SERIES = text(
     "INSERT INTO series (run_pk, experiment_pk, name, col, is_text, kind, dtype, description)"
     " VALUES (:run, :experiment, :name, :col, :is_text, :kind, :dtype, :description)"
@@ -341,7 +340,7 @@ class LocalStore:
         started = next((event for event in events if isinstance(event, RunStarted)), None)
         if started is None:
             raise _no_run(batch.run_id)
-        connection.execute(_INSERT_EXPERIMENT, {"name": started.experiment, "now": now})
+        ensure_experiment(connection, started.experiment, now)
         # Taking the number locks the experiment's row, so two new runs never get the same.
         experiment_pk, number = connection.execute(
             text(
@@ -567,6 +566,10 @@ class LocalStore:
             changes["name_key"] = natural_key(changes["name"])
         if event.description is not None:
             changes["description"] = _plain(event.description)
+        if event.user is not None:
+            changes["user_name"] = _plain(event.user)
+        if event.parent_id is not None:
+            changes["parent_id"] = _plain(event.parent_id) or None
         if event.deleted is not None:
             changes["deleted_ms"] = now if event.deleted else None
             run.what.add("deleted")
@@ -679,18 +682,28 @@ class LocalStore:
         """See `Store.experiments`."""
         return self._experiments()
 
-    def _experiments(self, name: str | None = None) -> list[ExperimentInfo]:
-        chosen = "" if name is None else " WHERE e.name = :name"
+    def experiment(self, name: str = "", *, experiment_id: str = "") -> ExperimentInfo:
+        """See `Store.experiment`."""
+        if experiment_id and is_key(experiment_id):
+            found = self._experiments("e.pk = :key", {"key": int(experiment_id)})
+        else:
+            found = [] if experiment_id else self._experiments("e.name = :name", {"name": _plain(name)})
+        if not found:
+            given = experiment_id or name
+            raise NotFoundError(f"There is no experiment {given!r}.", what="experiment", given=given)
+        return found[0]
+
+    def _experiments(self, condition: str = "1 = 1", given: Mapping[str, Any] | None = None) -> list[ExperimentInfo]:
         with self._catalog.read() as connection:
             rows = connection.execute(
                 text(
                     "SELECT e.pk, e.name, e.created_ms, e.archived_ms, e.tags, count(r.pk) AS runs, "
                     " COALESCE(max(r.start_ms), 0) AS last_start,"
                     " COALESCE(sum(CASE WHEN r.end_ms IS NULL AND r.heartbeat_ms >= :alive_since THEN 1 ELSE 0 END), 0) AS active"
-                    f" FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL{chosen}"
+                    f" FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL WHERE {condition}"
                     " GROUP BY e.pk, e.name, e.created_ms, e.archived_ms, e.tags ORDER BY last_start DESC, e.pk DESC"
                 ),
-                {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS} | ({} if name is None else {"name": name}),
+                {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS} | dict(given or {}),
             ).all()
         return [
             ExperimentInfo(
@@ -716,10 +729,7 @@ class LocalStore:
                 given=name,
             )
         with self._catalog.write() as connection:
-            connection.execute(
-                text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING"),
-                {"name": name, "now": self._clock_ms()},
-            )
+            ensure_experiment(connection, name, self._clock_ms())
             row = connection.execute(  # the update locks the row before its tags are read
                 text("UPDATE experiments SET name = name WHERE name = :name RETURNING pk, archived_ms, tags"), {"name": name}
             ).one()
@@ -736,7 +746,7 @@ class LocalStore:
                 text("UPDATE experiments SET archived_ms = CAST(:archived AS BIGINT), tags = :tags WHERE pk = :pk"),
                 {"archived": archived, "tags": json.dumps(tags, ensure_ascii=False), "pk": row.pk},
             )
-        return self._experiments(name)[0]
+        return self.experiment(name)
 
     def delete_experiment(self, name: str) -> None:
         """See `Store.delete_experiment`."""
@@ -805,7 +815,7 @@ class LocalStore:
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
         search = RunSearch(query, self._clock_ms())
-        lists = [bindparam(name, expanding=True, type_=Text) for name in search.expanding]
+        lists = [bindparam(name, expanding=True, type_=kind) for name, kind in search.expanding.items()]
         with self._catalog.read() as connection:
             count = text(search.count).bindparams(*lists)
             wanted = {name: search.parameters[name] for name in count.compile().params if name in search.parameters}
@@ -866,6 +876,7 @@ class LocalStore:
                 properties={item.name: item.value for item in properties[row.pk]},
                 metrics=[_summary(one) for one in series[row.pk]],
                 children=row.children,
+                experiment_id=str(row.experiment_pk),
             )
             for row in rows
         }

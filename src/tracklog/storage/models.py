@@ -23,7 +23,7 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, text
 
 from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, shown, suggestion
 from tracklog.storage import validate_artifact_path
-from tracklog.storage.catalog import Catalog, plain
+from tracklog.storage.catalog import Catalog, ensure_experiment, plain
 from tracklog.storage.filters import Attribute, Vocabulary, matches
 from tracklog.storage.registry import (
     MAX_MODELS_PAGE,
@@ -378,10 +378,7 @@ class CatalogRegistry:
                 )
         now = self._clock_ms()
         with self._catalog.write() as connection:
-            connection.execute(
-                text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING"),
-                {"name": model.experiment, "now": now},
-            )
+            ensure_experiment(connection, model.experiment, now)
             made = connection.execute(
                 text(
                     "INSERT INTO logged_models (id, experiment_pk, name, created_ms, updated_ms, status, type, source_run_id,"

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import numpy as np
+from sqlalchemy import BigInteger, Text
+from sqlalchemy.types import TypeEngine
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.records import HEARTBEAT_LOST_MS, MetricKind, RunStatus
@@ -180,6 +183,11 @@ _ORDER_JOINS = {
 }
 
 
+def is_key(text: str) -> bool:
+    """Whether a text is the number of a row, such as an experiment's id; no other text is the id of anything."""
+    return re.fullmatch("0|[1-9][0-9]{0,17}", text) is not None
+
+
 class RunSearch:
     """A run query as SQL. `count` and `page` are statements over `parameters`."""
 
@@ -199,7 +207,7 @@ class RunSearch:
                 given=query.limit,
             )
         self.parameters: dict[str, Any] = {"alive_since": now_ms - HEARTBEAT_LOST_MS, "now": now_ms}
-        self.expanding: list[str] = []  # names of list parameters
+        self.expanding: dict[str, type[TypeEngine[Any]]] = {}  # list parameters and what they are lists of
         where = self._where(query)
         order_join, keys = self._order(order_by)
         tables = "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk"
@@ -230,14 +238,18 @@ class RunSearch:
         if query.experiment is not None:
             where.append("e.name = :experiment")
             given["experiment"] = query.experiment
+        if query.experiment_ids is not None:
+            where.append("r.experiment_pk IN :experiment_pks")
+            given["experiment_pks"] = [int(one) for one in query.experiment_ids if is_key(one)]
+            self.expanding["experiment_pks"] = BigInteger
         if query.status is not None:
             where.append(f"({STATUS_SQL}) IN :status")
             given["status"] = [RunStatus(status).value for status in query.status]
-            self.expanding.append("status")
+            self.expanding["status"] = Text
         if query.ids is not None:
             where.append("r.id IN :ids")
             given["ids"] = list(query.ids)
-            self.expanding.append("ids")
+            self.expanding["ids"] = Text
         if query.parent_id is not None:
             where.append("r.parent_id = :parent_id")
             given["parent_id"] = query.parent_id

@@ -171,6 +171,11 @@ class RemoteStore:
         """See `Store.experiments`."""
         return self._get(dict[str, list[ExperimentInfo]], "/experiments")["experiments"]
 
+    def experiment(self, name: str = "", *, experiment_id: str = "") -> ExperimentInfo:
+        """See `Store.experiment`."""
+        path = f"/experiments?{urlencode({'id': experiment_id})}" if experiment_id else _experiment(name)
+        return self._get(dict[str, list[ExperimentInfo]], path)["experiments"][0]
+
     def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
         """See `Store.edit_experiment`."""
         return self._post(ExperimentInfo, _experiment(name), edit, method="PATCH")
