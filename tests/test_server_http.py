@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -276,6 +277,40 @@ def test_head_answers_without_a_body(client: Client, path: str) -> None:
 
 
 # ── the document ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("prefix", "names"),
+    [
+        ("", {"a.txt", "out/deep/b.bin", "out/c.txt", "out/über.txt"}),
+        ("out", {"out/deep/b.bin", "out/c.txt", "out/über.txt"}),
+        ("out/deep/", {"deep/b.bin"}),
+    ],
+)
+def test_a_folder_comes_as_an_archive(client: Client, run_id: str, prefix: str, names: set[str]) -> None:
+    store = RemoteStore(client.server.url)
+    content = {"out/deep/b.bin": bytes(range(256)) * 5000, "out/c.txt": b"c", "out/über.txt": b""}
+    for path, data in content.items():
+        store.put_artifact(run_id, path, io.BytesIO(data))
+    store.close()
+
+    answer, data = client.ask("GET", f"/api/v1/runs/{run_id}/artifacts.zip?prefix={prefix}")
+
+    assert answer.headers["Content-Type"] == "application/zip"
+    assert "attachment" in answer.headers["Content-Disposition"]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert names <= set(archive.namelist())
+        assert set(archive.namelist()) - names <= {"page.html", "empty"}
+        [deep] = [name for name in archive.namelist() if name.endswith("b.bin")]
+        assert archive.read(deep) == content["out/deep/b.bin"]
+
+
+@pytest.mark.parametrize(("prefix", "status"), [("nothing", 404), ("../x", 400), ("%2fetc", 400)])
+def test_an_archive_of_nothing_is_refused(client: Client, prefix: str, status: int) -> None:
+    answer, data = client.ask("GET", f"{RUN}/artifacts.zip?prefix={prefix}")
+
+    assert_error(answer, data, status)
 
 
 def test_the_openapi_document_has_every_route(client: Client) -> None:

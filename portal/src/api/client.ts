@@ -2,8 +2,13 @@
 
 import { decodeColumns, decodeSeries } from "./frame";
 import type {
+  Activity,
+  ActivityPage,
+  ActivityQuery,
   ArtifactInfo,
+  ExperimentEdit,
   ExperimentInfo,
+  GcReport,
   LogPage,
   MetricColumns,
   MetricSummary,
@@ -15,6 +20,7 @@ import type {
   SeriesQuery,
   ServerInfo,
   TablePage,
+  Usage,
 } from "./types";
 
 const BASE = "/api/v1";
@@ -65,7 +71,7 @@ async function send(
   throw new ApiError(`The server answered ${response.status} ${response.statusText}.`, "BAD_ANSWER", response.status);
 }
 
-async function json<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function json<T>(method: string, path: string, body?: unknown): Promise<T> {
   const response = await send(method, path, body);
   return (await response.json()) as T;
 }
@@ -80,6 +86,9 @@ const METRIC_DEFAULTS = {
   mean: null,
   description: "",
 };
+
+const DATASET_DEFAULTS = { digest: "", source_type: "", source: "", schema: "", profile: "", tags: {} };
+const ACTIVITY_DEFAULTS = { experiment: "", run_id: "", name: "", version: 0, user: "", text: "" };
 
 type Sparse<T> = Partial<Omit<T, "metrics">> & { metrics?: Partial<MetricSummary>[] };
 
@@ -103,17 +112,29 @@ function toRun(sparse: Sparse<RunInfo>): RunInfo {
     tags: {},
     properties: {},
     children: 0,
+    model_inputs: [],
     info: {},
     ...sparse,
+    datasets: (sparse.datasets ?? []).map((one) => ({ ...DATASET_DEFAULTS, ...one })),
+    model_outputs: (sparse.model_outputs ?? []).map((one) => ({ ...one, step: one.step ?? 0 })),
     error: sparse.error ? { ...sparse.error, traceback: sparse.error.traceback ?? "" } : null,
     metrics: (sparse.metrics ?? []).map((metric) => ({ ...METRIC_DEFAULTS, ...metric }) as MetricSummary),
   };
+}
+
+function toExperiment(sparse: Partial<ExperimentInfo> & { name: string }): ExperimentInfo {
+  return { runs: 0, active: 0, created_ms: 0, last_start_ms: 0, archived_ms: null, tags: {}, ...sparse };
 }
 
 const at = (runId: string) => `/runs/${encodeURIComponent(runId)}`;
 
 export function artifactUrl(runId: string, path: string, download = false): string {
   return `${BASE}${at(runId)}/artifacts/${path.split("/").map(encodeURIComponent).join("/")}${download ? "?download=1" : ""}`;
+}
+
+/** A folder of files as an archive; "": all of them. */
+export function archiveUrl(runId: string, folder: string): string {
+  return `${BASE}${at(runId)}/artifacts.zip${folder === "" ? "" : `?${new URLSearchParams({ prefix: folder })}`}`;
 }
 
 export function logUrl(runId: string): string {
@@ -127,7 +148,31 @@ export const api = {
 
   async experiments(): Promise<ExperimentInfo[]> {
     const answer = await json<{ experiments: (Partial<ExperimentInfo> & { name: string })[] }>("GET", "/experiments");
-    return answer.experiments.map((item) => ({ runs: 0, active: 0, created_ms: 0, last_start_ms: 0, ...item }));
+    return answer.experiments.map(toExperiment);
+  },
+
+  async editExperiment(name: string, edit: ExperimentEdit): Promise<ExperimentInfo> {
+    return toExperiment(await json("PATCH", `/experiments?${new URLSearchParams({ name })}`, edit));
+  },
+
+  async activity(query: ActivityQuery): Promise<ActivityPage> {
+    const page = await json<{ items: Sparse<Activity>[]; next_page_token?: string | null }>(
+      "POST",
+      "/activity/search",
+      query,
+    );
+    return {
+      items: page.items.map((item) => ({ ...ACTIVITY_DEFAULTS, ...item }) as Activity),
+      next_page_token: page.next_page_token ?? null,
+    };
+  },
+
+  usage: () => json<Usage>("GET", "/usage"),
+
+  /** Remove for good what is in the trash. */
+  async gc(): Promise<GcReport> {
+    const report = await json<Partial<GcReport>>("POST", "/gc");
+    return { runs_deleted: 0, bytes_before: 0, bytes_after: 0, ...report };
   },
 
   async runs(query: RunQuery): Promise<RunPage> {
@@ -166,10 +211,11 @@ export const api = {
   log: (runId: string, firstLine: number, limit: number) =>
     json<LogPage>("GET", `${at(runId)}/log?first_line=${firstLine}&limit=${limit}`),
 
-  async artifacts(runId: string): Promise<ArtifactInfo[]> {
+  /** The files below a folder; "": all. */
+  async artifacts(runId: string, folder = ""): Promise<ArtifactInfo[]> {
     const answer = await json<{ artifacts: (Partial<ArtifactInfo> & { path: string })[] }>(
       "GET",
-      `${at(runId)}/artifacts`,
+      `${at(runId)}/artifacts${folder === "" ? "" : `?${new URLSearchParams({ prefix: folder })}`}`,
     );
     const defaults = { size_bytes: 0, sha256: "", modified_ms: 0, content_type: "application/octet-stream" };
     return answer.artifacts.map((item) => ({ ...defaults, ...item }));

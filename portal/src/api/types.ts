@@ -70,6 +70,23 @@ export interface ErrorInfo {
   traceback: string;
 }
 
+/** A data set that a run read; equal name and digest mean the same data. */
+export interface DatasetInput {
+  name: string;
+  digest: string;
+  source_type: string;
+  source: string;
+  schema: string;
+  profile: string;
+  tags: Record<string, string>;
+}
+
+/** A logged model that a run made. */
+export interface ModelOutput {
+  model_id: string;
+  step: number;
+}
+
 export interface RunInfo {
   id: string;
   experiment: string;
@@ -90,6 +107,10 @@ export interface RunInfo {
   properties: Record<string, string>;
   metrics: MetricSummary[];
   children: number;
+  datasets: DatasetInput[];
+  /** Ids of logged models. */
+  model_inputs: string[];
+  model_outputs: ModelOutput[];
   /** Filled by `run()`, empty in search results. */
   info: Record<string, Json>;
 }
@@ -108,6 +129,9 @@ export interface ExperimentInfo {
   active: number;
   created_ms: number;
   last_start_ms: number;
+  /** null: active. */
+  archived_ms: number | null;
+  tags: Record<string, string>;
 }
 
 export interface RunQuery {
@@ -193,7 +217,19 @@ export interface ArtifactInfo {
   content_type: string;
 }
 
-export type ChangeWhat = "run" | "status" | "points" | "params" | "tags" | "log" | "artifacts" | "info" | "deleted";
+export type ChangeWhat =
+  | "run"
+  | "status"
+  | "points"
+  | "params"
+  | "tags"
+  | "log"
+  | "artifacts"
+  | "info"
+  | "deleted"
+  | "lineage"
+  | "models"
+  | "experiment";
 
 export interface Change {
   id: number;
@@ -207,4 +243,64 @@ export interface ServerInfo {
   version: string;
   workspace: string;
   started_ms: number;
+}
+
+export const ACTIVITIES = [
+  "started",
+  "completed",
+  "failed",
+  "canceled",
+  "lost",
+  "deleted",
+  "experiment",
+  "archived",
+  "version",
+] as const;
+export type ActivityWhat = (typeof ACTIVITIES)[number];
+
+/** Something that happened. */
+export interface Activity {
+  time_ms: number;
+  what: ActivityWhat;
+  experiment: string;
+  run_id: string;
+  /** Of the run or the registered model. */
+  name: string;
+  version: number;
+  user: string;
+  /** A failure's message, a version's description. */
+  text: string;
+}
+
+export interface ActivityQuery {
+  what?: ActivityWhat[];
+  experiment?: string;
+  limit?: number;
+  page_token?: string;
+}
+
+export interface ActivityPage {
+  items: Activity[];
+  next_page_token: string | null;
+}
+
+export interface Usage {
+  database_bytes: number;
+  files_bytes: number;
+  experiments: number;
+  runs: number;
+  deleted_runs: number;
+  points: number;
+}
+
+/** What changes of an experiment; a tag with the value null goes. */
+export interface ExperimentEdit {
+  archived?: boolean;
+  tags?: Record<string, string | null>;
+}
+
+export interface GcReport {
+  runs_deleted: number;
+  bytes_before: number;
+  bytes_after: number;
 }

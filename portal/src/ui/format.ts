@@ -120,6 +120,18 @@ export function formatDay(timeMs: number): string {
   return DAY.format(timeMs);
 }
 
+const WEEKDAY = new Intl.DateTimeFormat(dateLocale, {
+  weekday: "long",
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
+
+/** A day in words. */
+export function formatWeekday(timeMs: number): string {
+  return WEEKDAY.format(timeMs);
+}
+
 export function formatClock(timeMs: number): string {
   const at = new Date(timeMs);
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;

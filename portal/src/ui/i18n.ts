@@ -6,7 +6,7 @@
  * the catalogues with the sources.
  */
 
-import { remember, remembered } from "./theme.svelte";
+import { remember, remembered } from "./memory";
 
 export const LANGUAGES = { en: "English", "pt-BR": "Português (Brasil)" } as const;
 export type Language = keyof typeof LANGUAGES;

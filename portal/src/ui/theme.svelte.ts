@@ -1,8 +1,14 @@
 /** Light, dark, or as the system says. Remembered in this browser. */
 
+import { t } from "./i18n";
+import { remember, remembered } from "./memory";
+
+export { remember, remembered };
+
 const KEY = "tracklog.theme";
 export const THEMES = ["system", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
+export const THEME_NAMES: Record<Theme, string> = { system: t("as the system"), light: t("light"), dark: t("dark") };
 
 class ThemeState {
   choice = $state<Theme>("system");
@@ -32,20 +38,3 @@ class ThemeState {
 }
 
 export const theme = new ThemeState();
-
-/** localStorage that may be refused (private windows): then nothing is remembered. */
-export function remembered(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-export function remember(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // Refused: the choice lasts as long as the page.
-  }
-}

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import html
+import io
 import re
 import tempfile
+import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +41,10 @@ from tracklog.errors import (
 )
 from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, TagsSet, Watermark, decode_batch
 from tracklog.storage import (
+    MAX_ACTIVITY_PAGE,
     MAX_PAGE,
+    ActivityPage,
+    ActivityQuery,
     ArtifactInfo,
     Change,
     ExperimentEdit,
@@ -51,6 +57,7 @@ from tracklog.storage import (
     SeriesQuery,
     Store,
     TablePage,
+    Usage,
     View,
     frames,
     validate_artifact_path,
@@ -609,6 +616,65 @@ async def _streamed(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _zip_artifacts(request: Request) -> Response:
+    store, run_id = _store(request), request.path_params["run_id"]
+    prefix = _Query(request).text("prefix")
+    files = await _in_thread(store.artifacts, run_id, prefix)
+    if not files:
+        raise NotFoundError(f"Run {run_id} has no files in the folder {shown(prefix)}.", what="artifact", given=prefix)
+    folder = prefix.rstrip("/").rpartition("/")[2]
+    name = f"{folder or run_id}.zip"
+    headers = {
+        **_SANDBOX,
+        "Content-Type": "application/zip",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "Cache-Control": "no-cache",
+    }
+    above = len(prefix.rstrip("/")) - len(folder)  # what names in the archive leave out
+    return StreamingResponse(_streamed(_zipped(store, run_id, files, above)), headers=headers)
+
+
+class _Sink(io.RawIOBase):
+    """A file that takes what is written and forgets where it is: what an archive is written into while it is sent."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+def _zipped(store: Store, run_id: str, files: Sequence[ArtifactInfo], above: int) -> Iterator[bytes]:
+    """Yield a zip archive of files piece by piece, `above` characters of their paths left out."""
+    sink = _Sink()
+    # Stored, not compressed: what is large is compressed already, and the receiver waits for the server's processor.
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            # Zip has no time before 1980 and no time zones.
+            member = zipfile.ZipInfo(file.path[above:], time.gmtime(max(file.modified_ms / 1000, 315_532_800))[:6])
+            member.external_attr = 0o644 << 16
+            try:
+                pieces = store.read_artifact(run_id, file.path)
+            except NotFoundError:
+                continue  # removed since the list was made
+            # The size is given so that files above 2 GiB get the headers they need.
+            member.file_size = file.size_bytes
+            with archive.open(member, "w") as target:
+                for piece in pieces:
+                    target.write(piece)
+                    yield sink.take()
+    yield sink.take()
+
+
 async def _put_artifact(request: Request) -> Response:
     store, run_id = _store(request), request.path_params["run_id"]
     path = validate_artifact_path(request.path_params["path"])
@@ -744,6 +810,26 @@ async def _changes(request: Request) -> Response:
     return json_response(ChangeList(await _in_thread(_store(request).changes, since, limit)))
 
 
+async def _list_activity(request: Request) -> Response:
+    query = _Query(request)
+    asked = ActivityQuery(
+        what=query.words("what"),
+        experiment=query.text("experiment") or None,
+        limit=query.number("limit", 50, 1, MAX_ACTIVITY_PAGE),
+        page_token=query.text("page_token") or None,
+    )
+    return json_response(await _in_thread(_store(request).activity, asked))
+
+
+async def _search_activity(request: Request) -> Response:
+    asked = await _json_body(request, ActivityQuery)
+    return json_response(await _in_thread(_store(request).activity, asked))
+
+
+async def _usage(request: Request) -> Response:
+    return json_response(await _in_thread(_store(request).usage))
+
+
 async def _gc(request: Request) -> Response:
     query = _Query(request)
     before = query.number("deleted_before_ms", -1, 0, 2**53)
@@ -875,6 +961,14 @@ ROUTES: list[Route] = [
         query={"prefix": "folder", "path": "just this file"},
         answer=ArtifactList,
     ),
+    Route(
+        "GET",
+        _RUN + "/artifacts.zip",
+        "The files of a folder as an archive",
+        _zip_artifacts,
+        query={"prefix": "folder; all without it"},
+        answer="application/zip",
+    ),
     Route("GET", _FILE, "A file; ranges and HEAD too", _get_artifact, query={"download": "1: as attachment"}, answer="*/*"),
     Route("PUT", _FILE, "Store a file, replacing one of that path", _put_artifact, body="*/*", answer=ArtifactInfo),
     Route("DELETE", _FILE, "Remove a file", _delete_artifact, answer=Deleted),
@@ -939,6 +1033,21 @@ ROUTES: list[Route] = [
         query={"since": "id; -1: newest", "limit": "1 to 1000"},
         answer=ChangeList,
     ),
+    Route(
+        "GET",
+        "/api/v1/activity",
+        "What happened, newest first",
+        _list_activity,
+        query={
+            "what": "of started, completed, failed, canceled, lost, deleted, experiment, archived, version, with commas",
+            "experiment": "only of this experiment",
+            "limit": "1 to 1000",
+            "page_token": "of the page before",
+        },
+        answer=ActivityPage,
+    ),
+    Route("POST", "/api/v1/activity/search", "What happened", _search_activity, body=ActivityQuery, answer=ActivityPage),
+    Route("GET", "/api/v1/usage", "What the store holds and takes on disk", _usage, answer=Usage),
     Route(
         "POST",
         "/api/v1/gc",

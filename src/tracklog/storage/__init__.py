@@ -42,6 +42,7 @@ else:
 DEFAULT_EXPERIMENT = "Default"  # whose id is "0": MLflow's clients log there when they name none
 MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
 MAX_PAGE = 1000  # runs in one answer
+MAX_ACTIVITY_PAGE = 1000  # events in one answer
 MAX_BUCKETS = 20_000  # more than any screen has pixels
 DEFAULT_BUCKETS = 500
 MAX_VIEW_CHARS = 20_000  # of each text of a saved view; longer addresses are refused by proxies
@@ -316,10 +317,52 @@ class Change(msgspec.Struct, frozen=True):
     """Something happened to a run, or to the registry: told to live readers, who then ask for what they show."""
 
     id: int  # ascending; resume from here
-    run_id: str  # "" with `what` "models": some registered model, version, logged model or file of one
-    experiment: str  # "" likewise
-    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage", "models"
+    run_id: str  # "" with `what` "models" (some registered model, version, logged model or file of one) or "experiment" (edited)
+    experiment: str  # "" with "models"
+    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage", "models",
+    # "experiment"
     time_ms: int
+
+
+class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that happened, as people speak of it."""
+
+    time_ms: int
+    what: str  # "started", "completed", "failed", "canceled", "lost" (no sign of life since), "deleted" of a run; "experiment"
+    # (made), "archived" of an experiment; "version" of a model
+    experiment: str = ""  # "" of a model
+    run_id: str = ""  # of a version: the run that made it
+    name: str = ""  # of the run or model; "" of an experiment
+    version: int = 0
+    user: str = ""
+    text: str = ""  # a failure's message, a version's description; the first 1,000 characters
+
+
+class ActivityQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which events: of these kinds (None: all), of this experiment. Newest first."""
+
+    what: list[str] | None = None
+    experiment: str | None = None
+    limit: int = 50
+    page_token: str | None = None
+
+
+class ActivityPage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One page of what happened; `next_page_token` is None on the last."""
+
+    items: list[Activity]
+    next_page_token: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a store holds and what it takes on disk."""
+
+    database_bytes: int
+    files_bytes: int  # artifacts; equal files count once
+    experiments: int
+    runs: int  # that are not deleted
+    deleted_runs: int  # marked as deleted, removed by `gc`
+    points: int  # of metrics, text included
 
 
 class GcReport(msgspec.Struct, frozen=True):
@@ -418,6 +461,12 @@ class Store(Protocol):
 
     def changes(self, since: int, limit: int = 1000) -> list[Change]:
         """Return changes with id > since, ascending. `since=-1` returns just the newest one, if any."""
+
+    def activity(self, query: ActivityQuery) -> ActivityPage:
+        """Return a page of what happened, newest first."""
+
+    def usage(self) -> Usage:
+        """Return what the store holds and takes on disk."""
 
     def delete_runs(self, run_ids: Sequence[str]) -> int:
         """Remove runs with all they recorded, for good; return how many there were. Unknown ids are no error.

@@ -65,6 +65,8 @@ from tracklog.records import (
 )
 from tracklog.storage import (
     MAX_VIEW_CHARS,
+    ActivityPage,
+    ActivityQuery,
     ArtifactInfo,
     Change,
     ExperimentEdit,
@@ -79,7 +81,9 @@ from tracklog.storage import (
     SeriesBuckets,
     SeriesQuery,
     TablePage,
+    Usage,
     View,
+    activity,
     validate_artifact_path,
 )
 from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
@@ -746,6 +750,7 @@ class LocalStore:
                 text("UPDATE experiments SET archived_ms = CAST(:archived AS BIGINT), tags = :tags WHERE pk = :pk"),
                 {"archived": archived, "tags": json.dumps(tags, ensure_ascii=False), "pk": row.pk},
             )
+            self._tell(connection, "", name, {"experiment"}, self._clock_ms())
         return self.experiment(name)
 
     def delete_experiment(self, name: str) -> None:
@@ -772,6 +777,7 @@ class LocalStore:
                     "Delete them first, then `tracklog gc`; or archive the experiment."
                 )
             connection.execute(text("DELETE FROM experiments WHERE pk = :pk"), {"pk": row.pk})
+            self._tell(connection, "", _plain(name), {"experiment"}, self._clock_ms())
 
     def views(self, scope: str) -> list[View]:
         """See `Store.views`."""
@@ -1235,6 +1241,31 @@ class LocalStore:
                 self._blobs.remove(digest)
 
     # ----------------------------------------------------------------- deletion
+
+    def activity(self, query: ActivityQuery) -> ActivityPage:
+        """See `Store.activity`."""
+        with self._catalog.read() as connection:
+            return activity.find(connection, query)
+
+    def usage(self) -> Usage:
+        """See `Store.usage`."""
+        with self._catalog.read() as connection:
+            row = connection.execute(
+                text(
+                    "SELECT (SELECT count(*) FROM experiments) AS experiments,"
+                    " (SELECT count(*) FROM runs WHERE deleted_ms IS NULL) AS runs,"
+                    " (SELECT count(*) FROM runs WHERE deleted_ms IS NOT NULL) AS deleted,"
+                    " (SELECT COALESCE(sum(count), 0) FROM series) AS points"
+                )
+            ).one()
+        return Usage(
+            database_bytes=self._catalog.size_bytes(),
+            files_bytes=self._blobs.size_bytes(),
+            experiments=row.experiments,
+            runs=row.runs,
+            deleted_runs=row.deleted,
+            points=int(row.points),
+        )
 
     def delete_runs(self, run_ids: Sequence[str]) -> int:
         """See `Store.delete_runs`."""

@@ -25,6 +25,8 @@ from tracklog.errors import (
 )
 from tracklog.records import Batch, Watermark, encode_batch
 from tracklog.storage import (
+    ActivityPage,
+    ActivityQuery,
     ArtifactInfo,
     Change,
     ExperimentEdit,
@@ -38,6 +40,7 @@ from tracklog.storage import (
     SeriesBuckets,
     SeriesQuery,
     TablePage,
+    Usage,
     View,
     frames,
     validate_artifact_path,
@@ -266,6 +269,14 @@ class RemoteStore:
     def changes(self, since: int, limit: int = 1000) -> list[Change]:
         """See `Store.changes`."""
         return self._get(dict[str, list[Change]], "/changes", since=max(since, -1), limit=limit)["changes"]
+
+    def activity(self, query: ActivityQuery) -> ActivityPage:
+        """See `Store.activity`."""
+        return self._post(ActivityPage, "/activity/search", query)
+
+    def usage(self) -> Usage:
+        """See `Store.usage`."""
+        return self._get(Usage, "/usage")
 
     def delete_runs(self, run_ids: Sequence[str]) -> int:
         """See `Store.delete_runs`."""
