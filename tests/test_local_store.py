@@ -14,7 +14,7 @@ import pytest
 
 from tests.batches import T0_MS, Writer
 from tracklog.errors import InvalidValueError, NotFoundError, StoreFormatError
-from tracklog.records import HEARTBEAT_LOST_MS, RunStatus, StatusChanged
+from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, Batch, RunStarted, RunStatus, StatusChanged
 from tracklog.storage import RunQuery, open_store
 from tracklog.storage.local import LocalStore
 
@@ -49,6 +49,28 @@ def test_a_run_without_heartbeat_is_not_responding_until_it_is_heard_again(tmp_p
         assert store.search_runs(RunQuery(status=[RunStatus.RUNNING])).total == 0
         store.apply(writer.batch())
         assert status() == RunStatus.RUNNING
+
+
+def test_a_client_without_a_journal_may_be_silent_for_long(tmp_path: Path) -> None:
+    clock = Clock()
+    with closing(LocalStore(tmp_path, clock_ms=clock)) as store:
+        run_id = Writer().run_id
+        started = [RunStarted("e", T0_MS), StatusChanged(RunStatus.RUNNING, T0_MS)]
+        store.apply(Batch(run_id, "", events=list(started)))
+
+        clock.now_ms += SILENCE_LOST_MS
+        assert store.get_run(run_id).status == RunStatus.RUNNING
+        assert store.experiment("e").active == 1
+        store.maintain()
+        assert store.changes(-1)[0].what == ["run", "status"]
+        clock.now_ms += 1
+        assert store.get_run(run_id).status == RunStatus.NOT_RESPONDING
+        assert store.experiment("e").active == 0
+
+        store.apply(Writer(run_id).batch())  # a process with a journal goes on with the run
+        clock.now_ms += HEARTBEAT_LOST_MS + 1
+        store.apply(Batch(run_id, "", live=False))
+        assert store.get_run(run_id).status == RunStatus.NOT_RESPONDING
 
 
 def test_a_recovered_batch_is_no_sign_of_life(tmp_path: Path) -> None:

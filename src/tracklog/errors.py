@@ -13,6 +13,7 @@ AzureMLException                               root of Azure ML v1's errors; `.m
     │       └── UnsupportedMediaTypeError      … of a content type its route does not take
     ├── NotFoundError (LookupError)            no such run, experiment, metric, artifact; `.what`, `.given`; both of v1's
     ├── ConflictError                          what is asked contradicts what is stored; both of v1's, too
+    │   ├── ParamConflictError                 a param has another value already; `.key`, `.old`, `.new`
     │   ├── RunDeletedError                    a client without a journal writes to a deleted run
     │   └── WriterGapError                     a batch starts after the last one stored; `.expected`
     ├── StoreError (OSError)                   the store itself fails; a ServiceException, too
@@ -212,6 +213,18 @@ class ConflictError(TracklogError, ServiceException, UserErrorException):
 
     code = "CONFLICT"
     status = 409
+
+
+class ParamConflictError(ConflictError):
+    """A param that must not change has another value already. `old` and `new` are as text."""
+
+    code = "PARAM_CONFLICT"
+
+    def __init__(self, message: str, *, key: str, old: str, new: str) -> None:
+        super().__init__(message)
+        self.key = key
+        self.old = old
+        self.new = new
 
 
 class RunDeletedError(ConflictError):

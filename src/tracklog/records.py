@@ -81,6 +81,7 @@ class RunStatus(str, Enum):
 
 HEARTBEAT_MS = 10_000  # a live writer sends at least one (possibly empty) batch this often
 HEARTBEAT_LOST_MS = 45_000  # four missed heartbeats and some network delay
+SILENCE_LOST_MS = 24 * 3600 * 1000  # the same for clients without a journal, silent while they compute: an epoch may take hours
 
 ParamValue = Union[str, int, float, bool, None]
 
@@ -181,6 +182,9 @@ class ArtifactStored(msgspec.Struct, tag_field="event", tag="artifact", frozen=T
     path: str  # relative, posix, validated by `validate_artifact_path`
     size_bytes: int
     blob: str = ""  # file name below the journal's blobs/; "" when the store has the bytes already
+
+
+DATASET_CONTEXT = "mlflow.data.context"  # tag of a data set that says what it was for: "training", "eval" …
 
 
 class DatasetInput(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tracklog.errors import InvalidTypeError, InvalidValueError, UserErrorException, shown, unknown
+from tracklog.errors import InvalidTypeError, InvalidValueError, NotFoundError, UserErrorException, shown, unknown
 from tracklog.sdk.recorder import flush_living
 from tracklog.sdk.values import metric_name
 from tracklog.settings import USUAL_PORTAL
@@ -133,9 +133,10 @@ class Experiment:
 
     def _info(self) -> ExperimentInfo:
         flush_living(self._workspace.uri)
-        return next(
-            (one for one in self._workspace.store.experiments() if one.name == self.name), ExperimentInfo(self.name, 0, 0, 0)
-        )
+        try:
+            return self._workspace.store.experiment(self.name)
+        except NotFoundError:  # it is made by its first run
+            return ExperimentInfo(self.name, 0, 0, 0)
 
     def _edit(self, edit: ExperimentEdit) -> ExperimentInfo:
         return self._workspace.store.edit_experiment(self.name, edit)

@@ -34,6 +34,7 @@ from tracklog.errors import (
     InvalidRequestError,
     InvalidValueError,
     NotFoundError,
+    ParamConflictError,
     PayloadTooLargeError,
     UnsupportedMediaTypeError,
     WriterGapError,
@@ -158,8 +159,16 @@ class ServerInfo(msgspec.Struct):
     auth: bool = False
 
 
+class NewExperiment(msgspec.Struct, forbid_unknown_fields=True):
+    """An experiment to make. `artifact_location`: address where clients keep files by themselves; "": they give them here."""
+
+    name: str
+    tags: dict[str, str] = {}
+    artifact_location: str = ""
+
+
 class ExperimentList(msgspec.Struct):
-    """All experiments."""
+    """Experiments, the one with the latest run first."""
 
     experiments: list[ExperimentInfo]
 
@@ -321,6 +330,12 @@ class _Query:
             )
         return given in ("", "1", "true")
 
+    def has(self, name: str) -> bool:
+        return name in self._given
+
+    def flag_or_all(self, name: str) -> bool | None:
+        return None if self._given.get(name) == "all" else self.flag(name)
+
     def words(self, name: str) -> list[str] | None:
         given = self._given.get(name)
         return None if given is None else [word for word in given.split(",") if word]
@@ -339,7 +354,13 @@ async def _experiments(request: Request) -> Response:
     name, known_id = query.text("name"), query.text("id")
     if name or known_id:
         return json_response(ExperimentList([await _in_thread(store.experiment, name, experiment_id=known_id)]))
-    return json_response(ExperimentList(await _in_thread(store.experiments)))
+    return json_response(ExperimentList(await _in_thread(store.experiments, deleted=query.flag_or_all("deleted"))))
+
+
+async def _create_experiment(request: Request) -> Response:
+    made = await _json_body(request, NewExperiment)
+    create = _store(request).create_experiment
+    return json_response(await _in_thread(create, made.name, tags=made.tags, artifact_location=made.artifact_location))
 
 
 async def _edit_experiment(request: Request) -> Response:
@@ -871,15 +892,20 @@ ROUTES: list[Route] = [
     Route(
         "GET",
         "/api/v1/experiments",
-        "All experiments",
+        "Experiments",
         _experiments,
-        query={"name": "only the one of this name", "id": "only the one of this id"},
+        query={
+            "name": "only the one of this name, also a deleted one",
+            "id": "only the one of this id, also a deleted one",
+            "deleted": "true: deleted ones only; all: those too",
+        },
         answer=ExperimentList,
     ),
+    Route("POST", "/api/v1/experiments", "Make an experiment", _create_experiment, body=NewExperiment, answer=ExperimentInfo),
     Route(
         "PATCH",
         "/api/v1/experiments",
-        "Archive, reactivate, tag; makes one of that name",
+        "Archive, delete, bring back, tag, rename; makes one of that name",
         _edit_experiment,
         query={"name": "of the experiment"},
         body=ExperimentEdit,
@@ -1079,6 +1105,8 @@ def details_of(error: Exception) -> dict[str, Any]:
     """Return what a client can act on beyond the message."""
     if isinstance(error, NotFoundError):
         return {"what": error.what, "given": error.given}
+    if isinstance(error, ParamConflictError):
+        return {"key": error.key, "old": error.old, "new": error.new}
     if isinstance(error, FilterError):
         return {"position": error.position, "end": error.end}
     return {"expected": list(error.expected)} if isinstance(error, WriterGapError) else {}

@@ -8,7 +8,7 @@ Importing this module loads neither a SQL driver nor numpy; `open_store` loads w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -70,7 +70,7 @@ class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run without its series: a row of the runs table, the head of the run page."""
 
     id: str
-    experiment: str
+    experiment: str  # its name
     number: int  # 1, 2, … within the experiment
     name: str
     status: RunStatus  # already NOT_RESPONDING when the heartbeat is lost
@@ -117,7 +117,8 @@ class ExperimentInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 class ExperimentEdit(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What changes of an experiment. None leaves as it is; a tag of None is removed.
 
-    `deleted`: its runs are marked with it, and all of them revived with it, so that nothing is lost before `gc`.
+    `deleted`: its runs are marked with it, and all of them revived with it, so that nothing is lost before `gc`. A run that
+    is started in a deleted experiment revives the experiment, since a training must not fail; other runs stay deleted.
     """
 
     archived: bool | None = None
@@ -314,13 +315,15 @@ class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """Something happened to a run, or to the registry: told to live readers, who then ask for what they show."""
+    """Something happened to a run, an experiment or the registry: told to live readers, who then ask for what they show."""
 
     id: int  # ascending; resume from here
-    run_id: str  # "" with `what` "models" (some registered model, version, logged model or file of one) or "experiment" (edited)
-    experiment: str  # "" with "models"
-    what: list[str]  # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage", "models",
-    # "experiment"
+    # "" with `what` "models": some registered model, version, logged model or file of one; with "experiment": it was made,
+    # edited, deleted or revived, and its runs with it
+    run_id: str
+    experiment: str  # its name; "" with "models"
+    # of "run", "status", "points", "params", "tags", "log", "artifacts", "info", "deleted", "lineage", "models", "experiment"
+    what: list[str]
     time_ms: int
 
 
@@ -393,21 +396,36 @@ class Store(Protocol):
         Raises:
             WriterGapError: the batch starts above the watermark.
             NotFoundError: the run does not exist and no RunStarted event creates it.
-            ConflictError: a strict param has another value; the batch has no effect.
-            RunDeletedError: the run is deleted, and the batch has no writer.
+            ParamConflictError: a strict param has another value; the batch has no effect.
+            RunDeletedError: the run is deleted, the batch has no writer and does not restore the run.
+            ConflictError: a batch without a writer starts a run in a deleted experiment.
         """
 
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """Return what is stored of a writer; zeros for an unknown one."""
 
-    def experiments(self) -> list[ExperimentInfo]:
-        """Return all experiments, the one with the latest run first."""
+    def experiments(self, *, deleted: bool | None = False) -> list[ExperimentInfo]:
+        """Return experiments, the one with the latest run first. `deleted`: True: only deleted ones; None: those too."""
+
+    def create_experiment(
+        self, name: str, *, tags: Mapping[str, str] | None = None, artifact_location: str = ""
+    ) -> ExperimentInfo:
+        """Make an experiment and return it.
+
+        Raises:
+            ConflictError: there is one of that name, perhaps a deleted one.
+            InvalidValueError: a name that is empty.
+        """
 
     def experiment(self, name: str = "", *, experiment_id: str = "") -> ExperimentInfo:
         """Return one experiment, found by its name or its id, in whatever state it is. Raises NotFoundError."""
 
     def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
-        """Change an experiment and return it; one of that name is made when there is none."""
+        """Change an experiment and return it; one of that name is made when there is none.
+
+        Raises:
+            ConflictError: the new name is that of another experiment, perhaps of a deleted one.
+        """
 
     def delete_experiment(self, name: str) -> None:
         """Remove an experiment without runs and logged models. Raises NotFoundError, and ConflictError when it has some."""

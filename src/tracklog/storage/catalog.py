@@ -37,6 +37,8 @@ _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount
 # Migration 1 (0.1): everything. 2: experiments are archived and labelled; their tags are a JSON object.
 # 3: the model registry; tags, params and properties of models are JSON objects. 4: archived runs, saved views.
 # 5: the experiment `Default` has key 0, as MLflow's clients expect.
+# 6: deleted experiments, lineage, and what searching 100,000 runs needs: params and tags know their experiment, so that an
+# index leads to the runs of an experiment with a value. Takes some seconds for each million of params.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -136,6 +138,35 @@ _MIGRATIONS: list[list[str]] = [
             for table in ("runs", "series", "logged_models")
         ),
         "UPDATE experiments SET pk = 0 WHERE name = 'Default'",
+    ],
+    [
+        "ALTER TABLE experiments ADD COLUMN deleted_ms BIGINT",
+        "ALTER TABLE experiments ADD COLUMN updated_ms BIGINT NOT NULL DEFAULT 0",  # 0: never edited
+        "ALTER TABLE experiments ADD COLUMN artifact_location TEXT NOT NULL DEFAULT ''",
+        # 0: only clients without a journal have written the run, which give no sign of life.
+        "ALTER TABLE runs ADD COLUMN has_journal INTEGER NOT NULL DEFAULT 1",
+        "CREATE INDEX runs_live ON runs (experiment_pk, start_ms, pk) WHERE deleted_ms IS NULL",
+        "CREATE INDEX runs_open ON runs (experiment_pk, heartbeat_ms, pk) WHERE end_ms IS NULL",
+        "ALTER TABLE params ADD COLUMN experiment_pk BIGINT NOT NULL DEFAULT 0",
+        "UPDATE params SET experiment_pk = COALESCE((SELECT r.experiment_pk FROM runs r WHERE r.pk = params.run_pk), 0)",
+        # Each param is in one of two. 64 characters tell texts apart, and a longer key would not fit into a page.
+        "CREATE INDEX params_by_number ON params (experiment_pk, name, number, run_pk) WHERE number IS NOT NULL",
+        "CREATE INDEX params_by_text ON params (experiment_pk, name, substr(value, 1, 64), run_pk) WHERE number IS NULL",
+        "ALTER TABLE tags ADD COLUMN experiment_pk BIGINT NOT NULL DEFAULT 0",
+        "UPDATE tags SET experiment_pk = COALESCE((SELECT r.experiment_pk FROM runs r WHERE r.pk = tags.run_pk), 0)",
+        "CREATE INDEX tags_by_text ON tags (experiment_pk, name, substr(value, 1, 64), run_pk)",
+        # A data set is kept once an experiment, whatever number of its runs read it; schema and profile may be megabytes.
+        """CREATE TABLE datasets (
+            pk {pk}, experiment_pk BIGINT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, source_type TEXT NOT NULL,
+            source TEXT NOT NULL, schema TEXT NOT NULL, profile TEXT NOT NULL, UNIQUE (experiment_pk, name, digest))""",
+        # tags: a JSON object; context: its "mlflow.data.context", the same data may be trained on and evaluated with.
+        """CREATE TABLE inputs (
+            pk {pk}, run_pk BIGINT NOT NULL, dataset_pk BIGINT NOT NULL, context TEXT NOT NULL, tags TEXT NOT NULL,
+            UNIQUE (run_pk, dataset_pk, context))""",
+        "CREATE INDEX inputs_by_dataset ON inputs (dataset_pk)",
+        """CREATE TABLE run_models (
+            pk {pk}, run_pk BIGINT NOT NULL, is_output INTEGER NOT NULL, model_id TEXT NOT NULL, step BIGINT NOT NULL,
+            UNIQUE (run_pk, is_output, model_id, step))""",
     ],
 ]
 FORMAT = len(_MIGRATIONS)
@@ -341,13 +372,12 @@ def _beyond_sql(error: object) -> InvalidValueError:
     return InvalidValueError(f"A value is out of range: {error}. Expected whole numbers of 64 bits, and text without NUL.")
 
 
-def ensure_experiment(connection: Connection, name: str, now_ms: int) -> None:
-    """Make an experiment if there is none of that name."""
+def ensure_experiment(connection: Connection, name: str, now_ms: int) -> bool:
+    """Make an experiment if there is none of that name; return whether it was made."""
     given = {"name": name, "now": now_ms}
-    if name == DEFAULT_EXPERIMENT:
-        # Key 0 may be that of an experiment that was the default one before it was renamed.
-        connection.execute(_INSERT_DEFAULT, given)
-    connection.execute(_INSERT_EXPERIMENT, given)
+    # Key 0 may be that of an experiment that was the default one before it was renamed.
+    made = name == DEFAULT_EXPERIMENT and connection.execute(_INSERT_DEFAULT, given).rowcount > 0
+    return connection.execute(_INSERT_EXPERIMENT, given).rowcount > 0 or made
 
 
 _INSERT_DEFAULT = text("INSERT INTO experiments (pk, name, created_ms) VALUES (0, :name, :now) ON CONFLICT DO NOTHING")

@@ -32,12 +32,15 @@ from tracklog.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
+    ParamConflictError,
+    RunDeletedError,
     StoreError,
     StoreUnavailableError,
     WriterGapError,
     shown,
 )
 from tracklog.records import (
+    DATASET_CONTEXT,
     HEARTBEAT_LOST_MS,
     MAX_RUN_ID_CHARS,
     POINT_FIELDS,
@@ -45,13 +48,16 @@ from tracklog.records import (
     VOID_KEY,
     ArtifactStored,
     Batch,
+    DatasetInput,
     DType,
     ErrorInfo,
     InfoSet,
+    LineageAdded,
     LogLine,
     LogLines,
     MetricKey,
     MetricKind,
+    ModelOutput,
     ParamsSet,
     ParamValue,
     PropertiesSet,
@@ -102,7 +108,7 @@ from tracklog.storage.points import (
     hot_points,
     read_hot,
 )
-from tracklog.storage.query import LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query, is_key
+from tracklog.storage.query import ALIVE_SINCE_SQL, LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query, is_key
 from tracklog.storage.registry import Registry, is_logged_model_id
 
 _log = logging.getLogger(__name__)
@@ -139,31 +145,52 @@ def _cast(name: str, sql_type: str) -> str:
 
 _MIN, _MAX = _cast("min", "DOUBLE PRECISION"), _cast("max", "DOUBLE PRECISION")
 _STEP, _TIME = _cast("last_step", "BIGINT"), _cast("last_time_ms", "BIGINT")
-_NEWER = f"last_step IS NULL OR {_STEP} > last_step OR ({_STEP} = last_step AND {_TIME} >= last_time_ms)"
-_UPDATE_SERIES = text(
-    f"""UPDATE series SET
-        count = count + :count, numbers = numbers + :numbers, total = total + {_cast("total", "DOUBLE PRECISION")},
-        min = CASE WHEN {_MIN} IS NULL THEN min WHEN min IS NULL OR {_MIN} < min THEN {_MIN} ELSE min END,
-        max = CASE WHEN {_MAX} IS NULL THEN max WHEN max IS NULL OR {_MAX} > max THEN {_MAX} ELSE max END,
-        dtype = CASE WHEN {_NEWER} THEN CAST(:dtype AS INTEGER) ELSE dtype END,
-        last_number = CASE WHEN {_NEWER} THEN {_cast("last_number", "DOUBLE PRECISION")} ELSE last_number END,
-        last_text = CASE WHEN {_NEWER} THEN CAST(:last_text AS TEXT) ELSE last_text END,
-        last_step = CASE WHEN {_NEWER} THEN {_STEP} ELSE last_step END,
-        last_time_ms = CASE WHEN {_NEWER} THEN {_TIME} ELSE last_time_ms END
-    WHERE pk = :pk"""  # nothing but parameters
-)
+_LAST = _cast("last_number", "DOUBLE PRECISION")
+
+
+def _update_series(tie: str) -> TextClause:
+    """Return the statement that adds a batch to a series' summary; `tie` decides between last points of equal step and time."""
+    newer = (
+        f"last_step IS NULL OR {_STEP} > last_step OR ({_STEP} = last_step AND"
+        f" ({_TIME} > last_time_ms OR ({_TIME} = last_time_ms AND {tie})))"
+    )
+    return text(
+        f"""UPDATE series SET
+            count = count + :count, numbers = numbers + :numbers, total = total + {_cast("total", "DOUBLE PRECISION")},
+            min = CASE WHEN {_MIN} IS NULL THEN min WHEN min IS NULL OR {_MIN} < min THEN {_MIN} ELSE min END,
+            max = CASE WHEN {_MAX} IS NULL THEN max WHEN max IS NULL OR {_MAX} > max THEN {_MAX} ELSE max END,
+            dtype = CASE WHEN {newer} THEN CAST(:dtype AS INTEGER) ELSE dtype END,
+            last_number = CASE WHEN {newer} THEN {_LAST} ELSE last_number END,
+            last_text = CASE WHEN {newer} THEN CAST(:last_text AS TEXT) ELSE last_text END,
+            last_step = CASE WHEN {newer} THEN {_STEP} ELSE last_step END,
+            last_time_ms = CASE WHEN {newer} THEN {_TIME} ELSE last_time_ms END
+        WHERE pk = :pk"""  # nothing but parameters
+    )
+
+
+_UPDATE_SERIES = _update_series("1 = 1")  # what was logged later
+_UPDATE_SERIES_GREATEST = _update_series(f"COALESCE({_LAST}, 0) >= COALESCE(last_number, 0)")  # MLflow's rule: NaN is as 0
 
 # Statements of every batch are made once: to parse one anew takes as long as to run it.
 _SELECT_RUN = text(
-    "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms "
+    "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms, r.deleted_ms "
     "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.id = :id"
+)
+_DELETE_RUNS_OF = text("UPDATE runs SET deleted_ms = :now WHERE experiment_pk = :pk AND deleted_ms IS NULL")
+_REVIVE_RUNS_OF = text("UPDATE runs SET deleted_ms = NULL WHERE experiment_pk = :pk AND deleted_ms IS NOT NULL")
+_TAKE_NUMBER = text(
+    "UPDATE experiments SET next_number = next_number + 1 WHERE name = :name"
+    " RETURNING pk, next_number - 1 AS number, archived_ms, deleted_ms"
 )
 _SELECT_WRITER = text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id")
 _UPSERT_WRITER = text(
     "INSERT INTO writers (run_pk, id, points, events) VALUES (:run, :id, :points, :events) "
     "ON CONFLICT (run_pk, id) DO UPDATE SET points = excluded.points, events = excluded.events"
 )
-_HEARTBEAT = text("UPDATE runs SET heartbeat_ms = :now, lost = 0 WHERE pk = :pk")
+_HOT_ADDED = "hot_points = hot_points + :points, hot_batches = hot_batches + :batches"
+_COUNT_HOT = text(f"UPDATE runs SET {_HOT_ADDED} WHERE pk = :pk")
+_HEARTBEAT = text(f"UPDATE runs SET heartbeat_ms = :now, has_journal = 1, lost = 0, {_HOT_ADDED} WHERE pk = :pk")
+_HEARTBEAT_CLIENT = text(f"UPDATE runs SET heartbeat_ms = :now, lost = 0, {_HOT_ADDED} WHERE pk = :pk")
 _INSERT_SERIES = text(
     "INSERT INTO series (run_pk, experiment_pk, name, col, is_text, kind, dtype, description)"
     " VALUES (:run, :experiment, :name, :col, :is_text, :kind, :dtype, :description)"
@@ -171,11 +198,32 @@ _INSERT_SERIES = text(
 )
 _SELECT_SERIES = text("SELECT pk, name, col, is_text FROM series WHERE run_pk = :run")
 _INSERT_HOT = text("INSERT INTO hot (run_pk, n, data) VALUES (:run, :n, :data)")
-_COUNT_HOT = text("UPDATE runs SET hot_points = hot_points + :n, hot_batches = hot_batches + 1 WHERE pk = :pk")
 _INSERT_PARAM = text(
-    "INSERT INTO params (run_pk, name, kind, value, number) VALUES (:run, :name, :kind, :value, :number)"
-    " ON CONFLICT (run_pk, name) DO NOTHING"
+    "INSERT INTO params (run_pk, experiment_pk, name, kind, value, number)"
+    " VALUES (:run, :experiment, :name, :kind, :value, :number) ON CONFLICT (run_pk, name) DO NOTHING"
 ).bindparams(bindparam("number", type_=Double))
+_SELECT_PARAMS = text("SELECT name, value FROM params WHERE run_pk = :run AND name IN :names").bindparams(
+    bindparam("names", expanding=True, type_=Text)
+)
+_UPSERT_TAG = text(
+    "INSERT INTO tags (run_pk, experiment_pk, name, value) VALUES (:run, :experiment, :name, :value)"
+    " ON CONFLICT (run_pk, name) DO UPDATE SET value = excluded.value"
+)
+_INSERT_DATASET = text(
+    "INSERT INTO datasets (experiment_pk, name, digest, source_type, source, schema, profile)"
+    " VALUES (:experiment, :name, :digest, :source_type, :source, :schema, :profile)"
+    " ON CONFLICT (experiment_pk, name, digest) DO NOTHING"
+)
+_INSERT_INPUT = text(
+    "INSERT INTO inputs (run_pk, dataset_pk, context, tags)"
+    " SELECT CAST(:run AS BIGINT), pk, CAST(:context AS TEXT), CAST(:tags AS TEXT) FROM datasets"
+    " WHERE experiment_pk = :experiment AND name = :name AND digest = :digest"
+    " ON CONFLICT (run_pk, dataset_pk, context) DO NOTHING"
+)
+_INSERT_RUN_MODEL = text(
+    "INSERT INTO run_models (run_pk, is_output, model_id, step) VALUES (:run, :is_output, :model, :step)"
+    " ON CONFLICT (run_pk, is_output, model_id, step) DO NOTHING"
+)
 _SET_STATUS = text(
     "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
     " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END"
@@ -184,18 +232,38 @@ _SET_STATUS = text(
 _INSERT_CHANGE = text("INSERT INTO changes (run_id, experiment, what, time_ms) VALUES (:run, :experiment, :what, :now)")
 
 
+_TABLES_OF_RUN = (
+    *("hot", "logs", "series", "params", "tags", "properties", "info", "writers", "artifacts", "inputs", "run_models"),
+)
+
+
 class _Run:
     """What `apply` must know of the run it writes to."""
 
-    __slots__ = ("experiment", "experiment_pk", "hot_batches", "hot_points", "id", "made", "pk", "what")
+    __slots__ = (
+        "added_batches",
+        "added_points",
+        "experiment",
+        "experiment_pk",
+        "has_journal",
+        "hot_batches",
+        "hot_points",
+        "id",
+        "made",
+        "pk",
+        "what",
+    )
 
-    def __init__(self, row: Any, run_id: str) -> None:
-        self.id = run_id
+    def __init__(self, row: Any, batch: Batch) -> None:
+        self.id = batch.run_id
+        self.has_journal = batch.writer_id != ""  # whether what writes has one
         self.pk: int = row.pk
         self.experiment_pk: int = row.experiment_pk
         self.experiment: str = row.experiment
         self.hot_points: int = row.hot_points
         self.hot_batches: int = row.hot_batches
+        self.added_points = 0  # hot ones of this transaction
+        self.added_batches = 0
         self.what: set[str] = set()  # what to tell live readers
         self.made: dict[tuple[str, str, bool], int] = {}  # series created by this transaction
 
@@ -271,39 +339,44 @@ class LocalStore:
         """See `Store.apply`."""
         now = self._clock_ms()
         _check_batch(batch)
+        has_journal = batch.writer_id != ""
         with self._catalog.write() as connection:
             self._catalog.lock(connection, f"run {batch.run_id}")
             row = self._run_row(connection, batch.run_id)
-            stored = self._writer(connection, row.pk, batch.writer_id) if row is not None else Watermark()
             if row is None and not any(isinstance(event, RunStarted) for event in batch.events):
                 raise _no_run(batch.run_id)
-            skip_points, skip_events = stored.points - batch.points_start, stored.events - batch.events_start
-            if skip_points < 0 or skip_events < 0:
-                raise WriterGapError(
-                    f"A batch of writer {batch.writer_id} of run {batch.run_id} starts at point {batch.points_start}, event "
-                    f"{batch.events_start}; expected at most {stored.points}, {stored.events}. Send again from there.",
-                    expected=(stored.points, stored.events),
-                )
-            events = batch.events[skip_events:]
-            points = np.frombuffer(batch.points, _POINT)[skip_points:]
+            events, points, stored, reached = batch.events, np.frombuffer(batch.points, _POINT), Watermark(), batch.end()
+            if has_journal:
+                if row is not None:
+                    stored = self._writer(connection, row.pk, batch.writer_id)
+                skip_points, skip_events = stored.points - batch.points_start, stored.events - batch.events_start
+                if skip_points < 0 or skip_events < 0:
+                    raise WriterGapError(
+                        f"A batch of writer {batch.writer_id} of run {batch.run_id} starts at point {batch.points_start}, event "
+                        f"{batch.events_start}; expected at most {stored.points}, {stored.events}. Send again from there.",
+                        expected=(stored.points, stored.events),
+                    )
+                events, points = events[skip_events:], points[skip_points:]
+                reached = Watermark(max(stored.points, reached.points), max(stored.events, reached.events))
+            elif row is not None and row.deleted_ms is not None and not _restores(events):
+                raise RunDeletedError(f"Run {batch.run_id} is deleted and takes no more records. Restore it first.")
             created = row is None
             if row is None:
                 row = self._create_run(connection, batch, events, now)
-            run = _Run(row, batch.run_id)
+            run = _Run(row, batch)
             if created:
                 run.what.add("run")
-            reached = Watermark(
-                max(stored.points, batch.points_start + len(batch.points) // POINT_SIZE),
-                max(stored.events, batch.events_start + len(batch.events)),
-            )
-            if batch.live:
-                connection.execute(_HEARTBEAT, {"now": now, "pk": run.pk})
             self._make_series(connection, run, batch.keys, points, events)
             if len(points):
                 self._add_points(connection, run, batch.keys, points)
             if events:
                 self._add_events(connection, run, batch.keys, events, now)
-            if reached != stored:
+            added = {"points": run.added_points, "batches": run.added_batches, "pk": run.pk}
+            if batch.live:
+                connection.execute(_HEARTBEAT if has_journal else _HEARTBEAT_CLIENT, {**added, "now": now})
+            elif run.added_batches:
+                connection.execute(_COUNT_HOT, added)
+            if has_journal and reached != stored:
                 connection.execute(
                     _UPSERT_WRITER,
                     {"run": run.pk, "id": batch.writer_id, "points": reached.points, "events": reached.events},
@@ -315,7 +388,7 @@ class LocalStore:
             if len(self._series_pks) > _REMEMBERED_RUNS:
                 self._series_pks.clear()
             self._series_pks[run.pk] = {**self._series_pks.get(run.pk, {}), **run.made}
-        if run.hot_points >= _COMPACT_POINTS or run.hot_batches >= _COMPACT_BATCHES:
+        if run.hot_points + run.added_points >= _COMPACT_POINTS or run.hot_batches + run.added_batches >= _COMPACT_BATCHES:
             self._compact(run.pk)
         return reached
 
@@ -346,25 +419,27 @@ class LocalStore:
             raise _no_run(batch.run_id)
         ensure_experiment(connection, started.experiment, now)
         # Taking the number locks the experiment's row, so two new runs never get the same.
-        experiment_pk, number = connection.execute(
-            text(
-                # An archived experiment that is used again is active again.
-                "UPDATE experiments SET next_number = next_number + 1, archived_ms = NULL WHERE name = :name"
-                " RETURNING pk, next_number - 1"
-            ),
-            {"name": started.experiment},
-        ).one()
-        name = _plain(started.name) or f"run-{number}"
+        experiment = connection.execute(_TAKE_NUMBER, {"name": started.experiment}).one()
+        if (experiment.archived_ms is not None or experiment.deleted_ms is not None) and batch.writer_id:
+            # An experiment that is used again is active again.
+            connection.execute(
+                text("UPDATE experiments SET archived_ms = NULL, deleted_ms = NULL, updated_ms = :now WHERE pk = :pk"),
+                {"pk": experiment.pk, "now": now},
+            )
+            self._tell(connection, "", started.experiment, {"experiment"}, now)
+        elif experiment.deleted_ms is not None:
+            raise ConflictError(f"Experiment {started.experiment!r} is deleted and takes no more runs. Restore it first.")
+        name = _plain(started.name) or f"run-{experiment.number}"
         connection.execute(
             text(
                 "INSERT INTO runs (id, experiment_pk, number, name, name_key, status, status_ms, start_ms, heartbeat_ms,"
-                " parent_id, type, user_name, description) VALUES (:id, :experiment, :number, :name, :key, :status,"
-                " 0, :start, :now, :parent, :type, :user, :description)"
+                " parent_id, type, user_name, description, has_journal) VALUES (:id, :experiment, :number, :name, :key, :status,"
+                " 0, :start, :now, :parent, :type, :user, :description, :has_journal)"
             ),
             {
                 "id": batch.run_id,
-                "experiment": experiment_pk,
-                "number": number,
+                "experiment": experiment.pk,
+                "number": experiment.number,
                 "name": name,
                 "key": natural_key(name),
                 "status": RunStatus.NOT_STARTED.value,
@@ -375,6 +450,7 @@ class LocalStore:
                 "type": _plain(started.type),
                 "user": _plain(started.user),
                 "description": _plain(started.description),
+                "has_journal": int(batch.writer_id != ""),
             },
         )
         return self._run_row(connection, batch.run_id)
@@ -415,7 +491,8 @@ class LocalStore:
         self._series(connection, run, sorted((key for key in keys if key.key in used), key=lambda key: key.key))
 
     def _update_series(self, connection: Connection, run: _Run, updates: list[dict[str, Any]]) -> None:
-        if connection.execute(_UPDATE_SERIES, updates).rowcount != len(updates):
+        statement = _UPDATE_SERIES if run.has_journal else _UPDATE_SERIES_GREATEST
+        if connection.execute(statement, updates).rowcount != len(updates):
             # The run was deleted and made anew elsewhere: what is remembered is wrong. The batch is sent again.
             self._series_pks.pop(run.pk, None)
             raise _stale_series(run.id)
@@ -444,16 +521,15 @@ class LocalStore:
         hot["time_ms"] = points["time_ms"]
         hot["bits"] = points["value"]
         hot["dtype"] = dtypes[slot]
-        self._update_series(connection, run, _summaries(hot))
+        self._update_series(connection, run, _summaries(hot, greatest=not run.has_journal))
         run.what.add("points")
         if len(hot) >= _COMPACT_POINTS and not run.hot_batches:  # it would be compacted at once, and written twice
             self._catalog.lock(connection, f"compact {run.pk}")
             self._add_chunks(connection, hot)
             return
         connection.execute(_INSERT_HOT, {"run": run.pk, "n": len(hot), "data": hot.tobytes()})
-        connection.execute(_COUNT_HOT, {"n": len(hot), "pk": run.pk})
-        run.hot_points += len(hot)
-        run.hot_batches += 1
+        run.added_points += len(hot)
+        run.added_batches += 1
 
     def _add_events(self, connection: Connection, run: _Run, keys: list[MetricKey], events: list[Any], now: int) -> None:
         texts: list[TextPoint] = []
@@ -480,6 +556,8 @@ class LocalStore:
                 self._edit(connection, run, event, now)
             elif isinstance(event, ArtifactStored):
                 run.what.add("artifacts")
+            elif isinstance(event, LineageAdded):
+                self._add_lineage(connection, run, event)
         if texts:
             self._add_texts(connection, run, keys, texts)
         if lines:
@@ -543,25 +621,62 @@ class LocalStore:
         rows = []
         for name, value in event.values.items():
             kind, shown_value, number = _param_row(value)
-            rows.append({"run": run.pk, "name": _plain(name), "kind": kind, "value": shown_value, "number": number})
-        if rows:
-            connection.execute(_INSERT_PARAM, rows)
+            rows.append(
+                {
+                    "run": run.pk,
+                    "experiment": run.experiment_pk,
+                    "name": _plain(name),
+                    "kind": kind,
+                    "value": shown_value,
+                    "number": number,
+                }
+            )
+        if not rows:
+            return
+        inserted = connection.execute(_INSERT_PARAM, rows).rowcount
+        if event.strict and inserted < len(rows):
+            kept = connection.execute(_SELECT_PARAMS, {"run": run.pk, "names": [row["name"] for row in rows]})
+            old_by_name = {row.name: row.value for row in kept}
+            for row in rows:
+                key, old, new = row["name"], old_by_name[row["name"]], row["value"]
+                if old != new:
+                    raise ParamConflictError(
+                        f"Changing param values is not allowed. Param with key={key!r} was already logged with value={old!r} "
+                        f"for run ID={run.id!r}. Attempted logging new value {new!r}.",
+                        key=str(key),
+                        old=old,
+                        new=str(new),
+                    )
         run.what.add("params")
 
     def _set_tags(self, connection: Connection, run: _Run, event: TagsSet) -> None:
-        _upsert(
-            connection,
-            "tags",
-            run.pk,
-            {name: value for name, value in event.values.items() if value is not None},
-            replace=True,
-        )
+        rows = [
+            {"run": run.pk, "experiment": run.experiment_pk, "name": _plain(name), "value": _plain(value)}
+            for name, value in event.values.items()
+            if value is not None
+        ]
+        if rows:
+            connection.execute(_UPSERT_TAG, rows)
         for name, value in event.values.items():
             if value is None:
                 connection.execute(
                     text("DELETE FROM tags WHERE run_pk = :run AND name = :name"), {"run": run.pk, "name": _plain(name)}
                 )
         run.what.add("tags")
+
+    def _add_lineage(self, connection: Connection, run: _Run, event: LineageAdded) -> None:
+        for dataset in event.datasets:
+            told = {name: _plain(value) for name, value in msgspec.structs.asdict(dataset).items() if name != "tags"}
+            context = _plain(dataset.tags.get(DATASET_CONTEXT, ""))
+            own = {"run": run.pk, "experiment": run.experiment_pk, "context": context, "tags": _json(dataset.tags)}
+            connection.execute(_INSERT_DATASET, {**told, **own})
+            connection.execute(_INSERT_INPUT, {**told, **own})
+        models = [{"run": run.pk, "is_output": 0, "model": _plain(model_id), "step": 0} for model_id in event.model_inputs] + [
+            {"run": run.pk, "is_output": 1, "model": _plain(made.model_id), "step": made.step} for made in event.model_outputs
+        ]
+        if models:
+            connection.execute(_INSERT_RUN_MODEL, models)
+        run.what.add("lineage")
 
     def _edit(self, connection: Connection, run: _Run, event: RunEdited, now: int) -> None:
         changes: dict[str, Any] = {}
@@ -682,60 +797,89 @@ class LocalStore:
 
     # ------------------------------------------------------------------ reading
 
-    def experiments(self) -> list[ExperimentInfo]:
+    def experiments(self, *, deleted: bool | None = False) -> list[ExperimentInfo]:
         """See `Store.experiments`."""
-        return self._experiments()
+        chosen = "" if deleted is None else f"WHERE e.deleted_ms IS {'NOT ' if deleted else ''}NULL"
+        with self._catalog.read() as connection:
+            return self._experiments(connection, chosen)
 
     def experiment(self, name: str = "", *, experiment_id: str = "") -> ExperimentInfo:
         """See `Store.experiment`."""
-        if experiment_id and is_key(experiment_id):
-            found = self._experiments("e.pk = :key", {"key": int(experiment_id)})
-        else:
-            found = [] if experiment_id else self._experiments("e.name = :name", {"name": _plain(name)})
+        with self._catalog.read() as connection:
+            if experiment_id and is_key(experiment_id):
+                found = self._experiments(connection, "WHERE e.pk = :pk", pk=int(experiment_id))
+            else:
+                found = [] if experiment_id else self._experiments(connection, "WHERE e.name = :name", name=_plain(name))
         if not found:
             given = experiment_id or name
             raise NotFoundError(f"There is no experiment {given!r}.", what="experiment", given=given)
         return found[0]
 
-    def _experiments(self, condition: str = "1 = 1", given: Mapping[str, Any] | None = None) -> list[ExperimentInfo]:
-        with self._catalog.read() as connection:
-            rows = connection.execute(
-                text(
-                    "SELECT e.pk, e.name, e.created_ms, e.archived_ms, e.tags, count(r.pk) AS runs, "
-                    " COALESCE(max(r.start_ms), 0) AS last_start,"
-                    " COALESCE(sum(CASE WHEN r.end_ms IS NULL AND r.heartbeat_ms >= :alive_since THEN 1 ELSE 0 END), 0) AS active"
-                    f" FROM experiments e LEFT JOIN runs r ON r.experiment_pk = e.pk AND r.deleted_ms IS NULL WHERE {condition}"
-                    " GROUP BY e.pk, e.name, e.created_ms, e.archived_ms, e.tags ORDER BY last_start DESC, e.pk DESC"
-                ),
-                {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS} | dict(given or {}),
-            ).all()
+    def _experiments(self, connection: Connection, chosen: str, **given: Any) -> list[ExperimentInfo]:
+        rows = connection.execute(
+            text(
+                "SELECT e.pk, e.name, e.created_ms, e.updated_ms, e.archived_ms, e.deleted_ms, e.tags, e.artifact_location,"
+                " (SELECT count(*) FROM runs r WHERE r.experiment_pk = e.pk AND r.deleted_ms IS NULL) AS runs,"
+                " (SELECT COALESCE(max(r.start_ms), 0) FROM runs r WHERE r.experiment_pk = e.pk AND r.deleted_ms IS NULL)"
+                "  AS last_start,"
+                " (SELECT count(*) FROM runs r WHERE r.experiment_pk = e.pk AND r.end_ms IS NULL"
+                f"  AND r.heartbeat_ms >= {ALIVE_SINCE_SQL} AND r.deleted_ms IS NULL) AS active"
+                f" FROM experiments e {chosen} ORDER BY last_start DESC, e.pk DESC"
+            ),
+            {"alive_since": self._clock_ms() - HEARTBEAT_LOST_MS, **given},
+        ).all()
         return [
             ExperimentInfo(
                 name=row.name,
                 runs=row.runs,
-                active=int(row.active),
+                active=row.active,
                 created_ms=row.created_ms,
                 last_start_ms=row.last_start,
                 archived_ms=row.archived_ms,
                 tags=json.loads(row.tags),
                 id=str(row.pk),
+                deleted_ms=row.deleted_ms,
+                updated_ms=row.updated_ms or row.created_ms,
+                artifact_location=row.artifact_location,
             )
             for row in rows
         ]
 
+    def create_experiment(
+        self, name: str, *, tags: Mapping[str, str] | None = None, artifact_location: str = ""
+    ) -> ExperimentInfo:
+        """See `Store.create_experiment`."""
+        name = _plain(name)
+        _check_experiment(name, tags or ())
+        now = self._clock_ms()
+        with self._catalog.write() as connection:
+            if not ensure_experiment(connection, name, now):
+                (other,) = self._experiments(connection, "WHERE e.name = :name", name=name)
+                raise _taken(name, other.deleted_ms is not None)
+            connection.execute(
+                text("UPDATE experiments SET tags = :tags, artifact_location = :location WHERE name = :name"),
+                {
+                    "name": name,
+                    "tags": _document({_plain(key): _plain(value) for key, value in (tags or {}).items()}),
+                    "location": _plain(artifact_location),
+                },
+            )
+            (info,) = self._experiments(connection, "WHERE e.name = :name", name=name)
+            self._tell(connection, "", name, {"experiment"}, now)
+        return info
+
     def edit_experiment(self, name: str, edit: ExperimentEdit) -> ExperimentInfo:
         """See `Store.edit_experiment`."""
         name = _plain(name)
-        if not name.strip() or any(not label.strip() for label in edit.tags):
-            raise InvalidValueError(
-                f"Cannot use {shown(name)} with tags {shown(list(edit.tags))}. Expected names that are not empty.",
-                parameter="name",
-                given=name,
-            )
+        new_name = name if edit.name is None else _plain(edit.name)
+        for one in (name, new_name):
+            _check_experiment(one, edit.tags)
+        now = self._clock_ms()
         with self._catalog.write() as connection:
-            ensure_experiment(connection, name, self._clock_ms())
+            ensure_experiment(connection, name, now)
             row = connection.execute(  # the update locks the row before its tags are read
-                text("UPDATE experiments SET name = name WHERE name = :name RETURNING pk, archived_ms, tags"), {"name": name}
+                text("UPDATE experiments SET name = name WHERE name = :name RETURNING pk, archived_ms, deleted_ms, tags"),
+                {"name": name},
             ).one()
             tags: dict[str, str] = json.loads(row.tags)
             for label, value in edit.tags.items():
@@ -743,15 +887,36 @@ class LocalStore:
                     tags.pop(_plain(label), None)
                 else:
                     tags[_plain(label)] = _plain(value)
-            archived = row.archived_ms
+            archived, deleted = row.archived_ms, row.deleted_ms
             if edit.archived is not None:
-                archived = (archived or self._clock_ms()) if edit.archived else None
+                archived = (archived or now) if edit.archived else None
+            if edit.deleted is not None:
+                deleted = (deleted or now) if edit.deleted else None
+                connection.execute(_DELETE_RUNS_OF if edit.deleted else _REVIVE_RUNS_OF, {"now": now, "pk": row.pk})
+            if new_name != name:
+                other = connection.execute(
+                    text("SELECT deleted_ms FROM experiments WHERE name = :name"), {"name": new_name}
+                ).one_or_none()
+                if other is not None:
+                    raise _taken(new_name, other.deleted_ms is not None)
             connection.execute(
-                text("UPDATE experiments SET archived_ms = CAST(:archived AS BIGINT), tags = :tags WHERE pk = :pk"),
-                {"archived": archived, "tags": json.dumps(tags, ensure_ascii=False), "pk": row.pk},
+                text(
+                    "UPDATE experiments SET name = :name, archived_ms = CAST(:archived AS BIGINT),"
+                    " deleted_ms = CAST(:deleted AS BIGINT), tags = :tags, updated_ms = :now WHERE pk = :pk"
+                ),
+                {
+                    "name": new_name,
+                    "archived": archived,
+                    "deleted": deleted,
+                    "tags": _document(tags),
+                    "now": now,
+                    "pk": row.pk,
+                },
             )
-            self._tell(connection, "", name, {"experiment"}, self._clock_ms())
-        return self.experiment(name)
+            for one in {name, new_name}:
+                self._tell(connection, "", one, {"experiment"}, now)
+            (info,) = self._experiments(connection, "WHERE e.pk = :pk", pk=row.pk)
+        return info
 
     def delete_experiment(self, name: str) -> None:
         """See `Store.delete_experiment`."""
@@ -856,6 +1021,11 @@ class LocalStore:
         tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks ORDER BY name")
         properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks ORDER BY name")
         series = rows_by_run(f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0 ORDER BY pk")
+        inputs = rows_by_run(
+            "SELECT i.run_pk, i.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
+            " FROM inputs i JOIN datasets d ON d.pk = i.dataset_pk WHERE i.run_pk IN :pks ORDER BY i.pk"
+        )
+        models = rows_by_run("SELECT run_pk, is_output, model_id, step FROM run_models WHERE run_pk IN :pks ORDER BY pk")
         statement = text(
             f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"
         ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
@@ -864,6 +1034,7 @@ class LocalStore:
             row.pk: RunInfo(
                 id=row.id,
                 experiment=row.experiment,
+                experiment_id=str(row.experiment_pk),
                 number=row.number,
                 name=row.name,
                 status=RunStatus(row.status),
@@ -882,7 +1053,9 @@ class LocalStore:
                 properties={item.name: item.value for item in properties[row.pk]},
                 metrics=[_summary(one) for one in series[row.pk]],
                 children=row.children,
-                experiment_id=str(row.experiment_pk),
+                datasets=[_dataset(one) for one in inputs[row.pk]],
+                model_inputs=[one.model_id for one in models[row.pk] if not one.is_output],
+                model_outputs=[ModelOutput(one.model_id, one.step) for one in models[row.pk] if one.is_output],
             )
             for row in rows
         }
@@ -1289,8 +1462,15 @@ class LocalStore:
                         text(f"DELETE FROM {table} WHERE series_pk IN (SELECT pk FROM series WHERE run_pk = :run)"),
                         given,
                     )
-                for table in ("hot", "logs", "series", "params", "tags", "properties", "info", "writers", "artifacts"):
+                for table in _TABLES_OF_RUN:
                     connection.execute(text(f"DELETE FROM {table} WHERE run_pk = :run"), given)
+                connection.execute(
+                    text(
+                        "DELETE FROM datasets WHERE experiment_pk = :experiment"
+                        " AND NOT EXISTS (SELECT 1 FROM inputs i WHERE i.dataset_pk = datasets.pk)"
+                    ),
+                    {"experiment": row.experiment_pk},
+                )
                 connection.execute(text("DELETE FROM runs WHERE pk = :run"), given)
                 self._tell(connection, run_id, row.experiment, {"deleted"}, self._clock_ms())
                 self._release(connection, digests)
@@ -1403,12 +1583,16 @@ def _by_series(hot: Array) -> Iterator[tuple[int, Points]]:
         yield pk, hot_points(hot[start:end])
 
 
-def _summaries(hot: Array) -> list[dict[str, Any]]:
-    """Return what a batch of points adds to the summary of each of its series."""
+def _summaries(hot: Array, *, greatest: bool = False) -> list[dict[str, Any]]:
+    """Return what a batch of points adds to the summary of each of its series. `greatest`: it is the last of equal ones."""
     # Sorted by series, then (step, time), equal ones as logged: the last of each group is the series' last point.
-    order = np.lexsort((hot["time_ms"], hot["step"], hot["series"]))
-    hot = hot[order]
-    values = as_numbers(hot["bits"].copy(), hot["dtype"].copy())
+    if greatest:
+        values = as_numbers(hot["bits"].copy(), hot["dtype"].copy())
+        order = np.lexsort((np.where(np.isnan(values), 0.0, values), hot["time_ms"], hot["step"], hot["series"]))
+        hot, values = hot[order], values[order]
+    else:
+        hot = hot[np.lexsort((hot["time_ms"], hot["step"], hot["series"]))]
+        values = as_numbers(hot["bits"].copy(), hot["dtype"].copy())
     pks, starts = np.unique(hot["series"], return_index=True)
     ends = np.append(starts[1:], len(hot)) - 1
     is_number = ~np.isnan(values)
@@ -1581,9 +1765,9 @@ def _check_batch(batch: Batch) -> None:
             parameter="points_start",
             given=batch.points_start,
         )
-    if not batch.writer_id or "\x00" in batch.writer_id:
+    if "\x00" in batch.writer_id or (not batch.writer_id and (batch.points_start or batch.events_start)):
         raise InvalidValueError(
-            f"Cannot use {shown(batch.writer_id)} as a writer's id. Expected text that is not empty, without NUL.",
+            f"Cannot use {shown(batch.writer_id)} as a writer's id. Expected text without NUL; without one a batch starts at 0.",
             parameter="writer_id",
             given=batch.writer_id,
         )
@@ -1611,6 +1795,31 @@ def _check_batch(batch: Batch) -> None:
                 )
         if isinstance(event, ArtifactStored):
             validate_artifact_path(event.path)
+
+
+def _check_experiment(name: str, labels: Iterable[str]) -> None:
+    if not name.strip() or any(not label.strip() for label in labels):
+        raise InvalidValueError(
+            f"Cannot use {shown(name)} with tags {shown(list(labels))}. Expected names that are not empty.",
+            parameter="name",
+            given=name,
+        )
+
+
+def _taken(name: str, is_deleted: bool) -> ConflictError:
+    return ConflictError(
+        f"There is an experiment {name!r} already{', which is deleted' if is_deleted else ''}. "
+        f"Choose another name, or {'restore' if is_deleted else 'use'} that one."
+    )
+
+
+def _document(tags: dict[str, str]) -> str:
+    return json.dumps(tags, ensure_ascii=False)
+
+
+def _restores(events: Sequence[Any]) -> bool:
+    """Return whether a batch deletes a run or brings it back, which a deleted run takes."""
+    return any(isinstance(event, RunEdited) and event.deleted is not None for event in events)
 
 
 def _pieces(stream: BinaryIO, start: int, end: int) -> Iterator[bytes]:
@@ -1668,6 +1877,18 @@ def _param_value(kind: str, value: str) -> ParamValue:
     if kind == "i":
         return int(value)
     return float(value) if kind == "f" else value
+
+
+def _dataset(row: Any) -> DatasetInput:
+    return DatasetInput(
+        name=row.name,
+        digest=row.digest,
+        source_type=row.source_type,
+        source=row.source,
+        schema=row.schema,
+        profile=row.profile,
+        tags=json.loads(row.tags),
+    )
 
 
 def _summary(row: Any) -> MetricSummary:

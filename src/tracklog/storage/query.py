@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Text
 from sqlalchemy.types import TypeEngine
 
 from tracklog.errors import InvalidValueError, shown
-from tracklog.records import HEARTBEAT_LOST_MS, MetricKind, RunStatus
+from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, MetricKind, RunStatus
 from tracklog.storage import MAX_BUCKETS, MAX_PAGE, RunQuery, SeriesBuckets, SeriesQuery
 
 Array = np.ndarray[Any, Any]
@@ -156,12 +156,15 @@ _ACTIVE = tuple(
 )
 _ACTIVE_SQL = ", ".join(f"'{word}'" for word in _ACTIVE)
 
-# What a reader sees as status; :alive_since is now - HEARTBEAT_LOST_MS.
+# The oldest heartbeat of a run `r` that counts; :alive_since is now - HEARTBEAT_LOST_MS.
+ALIVE_SINCE_SQL = f":alive_since - {SILENCE_LOST_MS - HEARTBEAT_LOST_MS} * (1 - r.has_journal)"
+# What a reader sees as status.
 STATUS_SQL = (
-    f"CASE WHEN r.status IN ({_ACTIVE_SQL}) AND r.heartbeat_ms < :alive_since "
+    f"CASE WHEN r.status IN ({_ACTIVE_SQL}) AND r.heartbeat_ms < {ALIVE_SINCE_SQL} "
     f"THEN '{RunStatus.NOT_RESPONDING.value}' ELSE r.status END"
 )
-LOST_SQL = f"status IN ({_ACTIVE_SQL}) AND heartbeat_ms < :alive_since AND lost = 0"
+# Only runs that are not over have an active status; the index `runs_open` has these.
+LOST_SQL = f"end_ms IS NULL AND status IN ({_ACTIVE_SQL}) AND heartbeat_ms < {ALIVE_SINCE_SQL.replace('r.', '')} AND lost = 0"
 
 _ORDER_COLUMNS = {
     "start": "r.start_ms",
@@ -232,7 +235,7 @@ class RunSearch:
         texts = [query.text, query.experiment or "", query.parent_id or "", *(query.ids or ())]
         if any("\x00" in one for one in texts):
             return ["1 = 0"]  # nothing stored has a NUL, and PostgreSQL refuses it
-        where = ["r.deleted_ms IS NOT NULL" if query.deleted else "r.deleted_ms IS NULL"]
+        where = [] if query.deleted is None else [f"r.deleted_ms IS {'NOT ' if query.deleted else ''}NULL"]
         if query.archived is not None:
             where.append(f"r.archived_ms IS {'NOT ' if query.archived else ''}NULL")
         if query.experiment is not None:

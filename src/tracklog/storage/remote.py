@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlencode
@@ -18,6 +18,7 @@ from tracklog.errors import (
     FilterError,
     InvalidValueError,
     NotFoundError,
+    ParamConflictError,
     ServerError,
     StoreUnavailableError,
     TracklogError,
@@ -131,6 +132,8 @@ class RemoteStore:
         if kind is NotFoundError:
             details = said.get("details", {})
             return NotFoundError(message, what=details.get("what", ""), given=details.get("given", ""))
+        if kind is ParamConflictError:
+            return ParamConflictError(message, **{name: str(said["details"][name]) for name in ("key", "old", "new")})
         if kind is FilterError:
             place = said["details"]
             return FilterError(message, position=place["position"], end=place["end"], parameter=said["parameter"])
@@ -168,11 +171,21 @@ class RemoteStore:
 
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """See `Store.watermark`."""
+        if not writer_id:  # a client without a journal has none
+            return Watermark()
         return self._get(Watermark, f"{_run(run_id)}/writers/{quote(writer_id, safe='')}")
 
-    def experiments(self) -> list[ExperimentInfo]:
+    def experiments(self, *, deleted: bool | None = False) -> list[ExperimentInfo]:
         """See `Store.experiments`."""
-        return self._get(dict[str, list[ExperimentInfo]], "/experiments")["experiments"]
+        wanted = "all" if deleted is None else str(deleted).lower()
+        return self._get(dict[str, list[ExperimentInfo]], "/experiments", deleted=wanted)["experiments"]
+
+    def create_experiment(
+        self, name: str, *, tags: Mapping[str, str] | None = None, artifact_location: str = ""
+    ) -> ExperimentInfo:
+        """See `Store.create_experiment`."""
+        made = {"name": name, "tags": dict(tags or {}), "artifact_location": artifact_location}
+        return self._post(ExperimentInfo, "/experiments", made)
 
     def experiment(self, name: str = "", *, experiment_id: str = "") -> ExperimentInfo:
         """See `Store.experiment`."""
