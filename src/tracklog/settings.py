@@ -138,8 +138,22 @@ def journals_folder(uri: str) -> Path:
     """Return where journals for a workspace lie: in its folder, or in the user's state folder for a server."""
     if not is_remote(uri) and "://" not in uri:
         return Path(uri) / "journals"
+    return _state_folder() / "journals"
+
+
+def assets_folder(uri: str) -> Path:
+    """Return where datastores, data sets and compute targets of a workspace lie: in its folder, or, for a server, in the
+    user's state folder, since they stand for files and processors of this machine.
+    """
+    if not is_remote(uri):
+        return Path(uri)
+    address = re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}_", uri.partition("://")[2])
+    return _state_folder() / "workspaces" / address
+
+
+def _state_folder() -> Path:
     state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "tracklog" / "journals"
+    return (Path(state) if state else Path.home() / ".local" / "state") / "tracklog"
 
 
 def chosen_captures(choice: object) -> frozenset[str]:
