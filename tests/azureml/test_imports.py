@@ -21,36 +21,46 @@ azureml.core.RunConfiguration azureml.core.ContainerRegistry azureml.core.VERSIO
 azureml.widgets.RunDetails azureml.core.compute_target.ComputeTargetException azureml.core.conda_dependencies.CondaDependencies
 azureml.core.run.Run azureml.core.run._OfflineRun azureml.core.run.get_run azureml.core.workspace.Workspace
 azureml.core.experiment.Experiment azureml.core.environment.Environment azureml.core.environment.CondaDependencies
-azureml.core.script_run_config.ScriptRunConfig azureml.core.script_run.ScriptRun azureml.core.container_registry.ContainerRegistry
-azureml.core.runconfig.RunConfiguration azureml.core.runconfig.CondaDependencies azureml.core.runconfig.DEFAULT_CPU_IMAGE
-azureml.core.runconfig.DEFAULT_GPU_IMAGE azureml.core.runconfig.MpiConfiguration azureml.core.runconfig.PyTorchConfiguration
+azureml.core.script_run_config.ScriptRunConfig azureml.core.script_run.ScriptRun
+azureml.core.container_registry.ContainerRegistry azureml.core.runconfig.RunConfiguration
+azureml.core.runconfig.CondaDependencies azureml.core.runconfig.DEFAULT_CPU_IMAGE azureml.core.runconfig.DEFAULT_GPU_IMAGE
+azureml.core.runconfig.MpiConfiguration azureml.core.runconfig.PyTorchConfiguration
 azureml.core.runconfig.TensorflowConfiguration azureml.core.runconfig.DockerConfiguration
 azureml.core.authentication.InteractiveLoginAuthentication azureml.core.authentication.ServicePrincipalAuthentication
 azureml.core.authentication.AzureCliAuthentication azureml.core.authentication.MsiAuthentication
 azureml.telemetry.set_diagnostics_collection azureml.exceptions.ComputeTargetException azureml.exceptions.AzureMLException
 azureml.exceptions.UserErrorException azureml.exceptions.RunEnvironmentException azureml.exceptions.ActivityFailedException
-azureml.exceptions.WebserviceException azureml.exceptions.ModelNotFoundException
+azureml.exceptions.WebserviceException azureml.exceptions.ModelNotFoundException azureml.core.compute.ComputeTarget
+azureml.core.compute.AmlCompute azureml.core.Dataset azureml.core.Datastore azureml.core.dataset.Dataset
+azureml.data.data_reference.DataReference azureml.core.datastore.Datastore azureml.data.OutputFileDatasetConfig
+azureml.data.datapath.DataPath azureml.data.dataset_consumption_config.DatasetConsumptionConfig azureml.core.ComputeTarget
+azureml.data.dataset_factory.TabularDatasetFactory azureml.core.compute_target.LocalTarget
+azureml.core.compute.amlcompute.AmlCompute azureml.core.runconfig.DataReferenceConfiguration azureml.core.runconfig.Dataset
+azureml.core.run.Datastore azureml.data.FileDataset azureml.data.TabularDataset azureml.data.DataType
+azureml.data.abstract_dataset.AbstractDataset azureml.data.abstract_datastore.AbstractDatastore
+azureml.data.azure_storage_datastore.AzureBlobDatastore azureml.data.dataset_factory.DataType
+azureml.data.dataset_factory.FileDatasetFactory azureml.data.dataset_error_handling.DatasetValidationError
+azureml.data.dataset_type_definitions.PromoteHeadersBehavior azureml.data.datapath.DataPathComputeBinding
+azureml.data.output_dataset_config.OutputFileDatasetConfig azureml.data.file_dataset.FileDataset
+azureml.data.tabular_dataset.TabularDataset
 """.split()  # noqa: SIM905  # a list would take a line for each
 
 # … and what it does not.
 OUTSIDE = """
-azureml.core.compute.ComputeTarget azureml.core.compute.AmlCompute azureml.core.Dataset azureml.core.model.Model
-azureml.core.model.InferenceConfig azureml.pipeline.core.Pipeline azureml.core.Model azureml.core.Datastore
-azureml.core.webservice.AciWebservice azureml.core.dataset.Dataset azureml.train.automl.AutoMLConfig
-azureml.pipeline.core.PipelineData azureml.pipeline.steps.PythonScriptStep azureml.core.webservice.Webservice
-azureml.train.estimator.Estimator azureml.train.hyperdrive.HyperDriveConfig azureml.data.data_reference.DataReference
-azureml.pipeline.core.PipelineParameter azureml.train.hyperdrive.PrimaryMetricGoal azureml.core.webservice.AksWebservice
-azureml.core.datastore.Datastore azureml.core.compute.AksCompute azureml.train.dnn.PyTorch azureml.train.hyperdrive.choice
-azureml.data.OutputFileDatasetConfig azureml.core.webservice.LocalWebservice azureml.train.hyperdrive.RandomParameterSampling
-azureml.pipeline.core.PublishedPipeline azureml.pipeline.steps.ParallelRunConfig azureml.train.dnn.TensorFlow
-azureml.pipeline.steps.ParallelRunStep azureml.automl.runtime.shared.score.scoring azureml.automl.core.shared.constants
-azureml.pipeline.core.run.PipelineRun azureml.pipeline.steps.AutoMLStep
-azureml.train.automl.runtime.automl_explain_utilities.automl_setup_model_explanations azureml.data.datapath.DataPath
+azureml.core.model.Model azureml.core.model.InferenceConfig azureml.pipeline.core.Pipeline azureml.core.Model
+azureml.core.webservice.AciWebservice azureml.train.automl.AutoMLConfig azureml.pipeline.core.PipelineData
+azureml.pipeline.steps.PythonScriptStep azureml.core.webservice.Webservice azureml.train.estimator.Estimator
+azureml.train.hyperdrive.HyperDriveConfig azureml.pipeline.core.PipelineParameter azureml.train.hyperdrive.PrimaryMetricGoal
+azureml.core.webservice.AksWebservice azureml.core.compute.AksCompute azureml.train.dnn.PyTorch azureml.train.hyperdrive.choice
+azureml.core.webservice.LocalWebservice azureml.train.hyperdrive.RandomParameterSampling azureml.pipeline.core.PublishedPipeline
+azureml.pipeline.steps.ParallelRunConfig azureml.train.dnn.TensorFlow azureml.pipeline.steps.ParallelRunStep
+azureml.automl.runtime.shared.score.scoring azureml.automl.core.shared.constants azureml.pipeline.core.run.PipelineRun
+azureml.pipeline.steps.AutoMLStep azureml.train.automl.runtime.automl_explain_utilities.automl_setup_model_explanations
 azureml.train.hyperdrive.BanditPolicy azureml.pipeline.core.TrainingOutput azureml.core.Webservice
-azureml.data.dataset_consumption_config.DatasetConsumptionConfig azureml.tensorboard.Tensorboard
-azureml.core.resource_configuration.ResourceConfiguration azureml.train.hyperdrive.uniform azureml.core.ComputeTarget
+azureml.tensorboard.Tensorboard azureml.core.resource_configuration.ResourceConfiguration azureml.train.hyperdrive.uniform
 azureml.interpret.ExplanationClient azureml.core.image.ContainerImage azureml.train.hyperdrive.GridParameterSampling
-azureml.data.dataset_factory.TabularDatasetFactory azureml.opendatasets.MNIST
+azureml.opendatasets.MNIST azureml.data.DatacacheStore azureml.core.compute.ComputeInstance
+azureml.data.LinkFileOutputDatasetConfig
 """.split()  # noqa: SIM905  # a list would take a line for each
 
 

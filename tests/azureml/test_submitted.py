@@ -13,8 +13,7 @@ import pytest
 
 from azureml.core import Environment, Experiment, Run, RunConfiguration, ScriptRunConfig, Workspace
 from azureml.core.conda_dependencies import CondaDependencies
-from azureml.exceptions import ActivityFailedException, ExperimentExecutionException, UserErrorException
-from tracklog.errors import NotSupportedError
+from azureml.exceptions import ActivityFailedException, ComputeTargetException, ExperimentExecutionException, UserErrorException
 
 TRAIN = """
 import argparse, os, sys
@@ -182,7 +181,7 @@ def test_variables_of_the_configuration_and_commands_reach_the_process(experimen
     [
         (lambda: ScriptRunConfig(".", script="missing.py"), ExperimentExecutionException, "missing.py"),
         (lambda: ScriptRunConfig("nowhere", script="train.py"), ExperimentExecutionException, "nowhere"),
-        (lambda: ScriptRunConfig(".", script="train.py", compute_target="gpu"), NotSupportedError, "'gpu'"),
+        (lambda: ScriptRunConfig(".", script="train.py", compute_target="gpu"), ComputeTargetException, "'gpu'"),
         (lambda: "train.py", UserErrorException, "ScriptRunConfig"),
     ],
 )

@@ -24,14 +24,17 @@ _DEPLOY = (
     "serving tool of your choice"
 )
 _DATA = (
-    "Data assets are not part of tracklog yet. Read the files with the library you train with, and note where they came from: "
-    "run.tag('data', '…')"
+    "Data sets are made by Dataset.Tabular and Dataset.File of files and addresses, read with pandas, and given to scripts by "
+    "as_named_input, as_mount and as_download"
 )
 _MODEL = (
     "The model registry is not part of tracklog yet. Files in ./outputs are kept with the run; keep others by "
     "run.upload_file('outputs/model.pkl', path), and mark the run by run.tag('model', name)"
 )
-_COMPUTE = "Runs are executed on this machine. Leave compute_target out, or give 'local'"
+_COMPUTE = (
+    "Runs are executed on this machine. Leave compute_target out, or make a queue for them: "
+    "ComputeTarget.create(ws, name, AmlCompute.provisioning_configuration(max_nodes=2))"
+)
 _SWEEP = (
     "Sweeps are not part of tracklog yet. Start a child run for each trial: with parent.child_run() as trial: …; a search "
     "library such as Optuna chooses the values"
@@ -54,8 +57,6 @@ _MODULES = {
     "azureml.contrib": _CLOUD,
     "azureml.core.compute": _COMPUTE,
     "azureml.core.databricks": _CLOUD,
-    "azureml.core.dataset": _DATA,
-    "azureml.core.datastore": _DATA,
     "azureml.core.image": _DEPLOY,
     "azureml.core.keyvault": "Secrets are not part of tracklog. Read them from the environment: os.environ['NAME']",
     "azureml.core.linked_service": _CLOUD,
@@ -86,9 +87,6 @@ _MODULES = {
 # Names inside of modules that exist.
 _NAMES = {
     "azureml.core": {
-        "ComputeTarget": _COMPUTE,
-        "Dataset": _DATA,
-        "Datastore": _DATA,
         "Image": _DEPLOY,
         "Keyvault": _MODULES["azureml.core.keyvault"],
         "LinkedService": _CLOUD,
@@ -103,17 +101,12 @@ _NAMES = {
         "prepare_compute_target": _COMPUTE,
         "remove_legacy_compute_target": _COMPUTE,
     },
-    "azureml.core.run": {"Datastore": _DATA, "DataPath": _DATA, "Keyvault": _MODULES["azureml.core.keyvault"]},
+    "azureml.core.run": {"Keyvault": _MODULES["azureml.core.keyvault"]},
     "azureml.core.runconfig": {
         "ApplicationEndpointConfiguration": _CLOUD,
-        "ComputeTarget": _COMPUTE,
         "Data": _DATA,
         "DataLocation": _DATA,
-        "DataPath": _DATA,
-        "DataReferenceConfiguration": _DATA,
         "DatabricksSection": _CLOUD,
-        "Dataset": _DATA,
-        "DatasetConsumptionConfig": _DATA,
         "HdiConfiguration": _CLOUD,
         "KubernetesComputeConfiguration": _CLOUD,
         "OutputData": _DATA,

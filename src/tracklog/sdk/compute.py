@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from tracklog.sdk.workspace import Workspace
 
 LOCAL = "local"
+PROPERTY = "tracklog.compute_target"  # of a run: the target it was submitted to
 _DEFAULT_MAX_NODES = 4  # v1's, when none is given
-_NEW_S = 5.0  # a process locks a ticket some microseconds after it has made it
+_NEW_S = 10.0  # a ticket is locked once the process has started that it was made for
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,31}")
 _ONLY_QUEUES = "Compute targets are queues of this machine, made by AmlCompute.provisioning_configuration"
 
@@ -157,11 +158,7 @@ class ComputeTarget:
         Raises:
             ComputeTargetException: the name or the configuration cannot be used.
         """
-        if not _NAME.fullmatch(str(name)) or str(name).lower() == LOCAL:
-            raise ComputeTargetException(
-                f"Cannot use {shown(name)} as the name of a compute target. Expected 2 to 32 letters, digits and -, a letter "
-                f"first, and not {LOCAL!r}, which is this machine without a queue."
-            )
+        name = _checked(name)
         if not isinstance(provisioning_configuration, AmlComputeProvisioningConfiguration):
             raise ComputeTargetException(
                 f"Cannot make a compute target of {shown(provisioning_configuration)}. {_ONLY_QUEUES}(…)."
@@ -209,14 +206,8 @@ class ComputeTarget:
         _file(self.workspace, self.name).unlink(missing_ok=True)
         shutil.rmtree(folder / f"{_key(self.name)}.queue", ignore_errors=True)
 
-    def wait_for_completion(
-        self,
-        show_output: bool = False,
-        min_node_count: int | None = None,
-        timeout_in_minutes: float = 25,
-        is_delete_operation: bool = False,
-    ) -> None:
-        """Return at once, a queue is there when it was created; with `show_output`, print v1's lines."""
+    def wait_for_completion(self, show_output: bool = False, is_delete_operation: bool = False) -> None:
+        """Return at once: a queue is there when it was created. With `show_output`, print v1's lines."""
         if show_output and not is_delete_operation:
             print("Succeeded\nAmlCompute wait for completion finished\n\nMinimum number of nodes requested have been provisioned")  # noqa: T201
 
@@ -312,6 +303,16 @@ class AmlCompute(ComputeTarget):
             location=location,
         )
 
+    def wait_for_completion(  # type: ignore[override]  # v1's parameters, in v1's order
+        self,
+        show_output: bool = False,
+        min_node_count: int | None = None,
+        timeout_in_minutes: float = 25,
+        is_delete_operation: bool = False,
+    ) -> None:
+        """See `ComputeTarget.wait_for_completion`."""
+        super().wait_for_completion(show_output, is_delete_operation)
+
     def update(
         self,
         min_nodes: int | str | None = None,
@@ -388,7 +389,7 @@ class Place:
     """A run's place on a target: in the queue, then in a slot. Belongs to the process that watches the run."""
 
     def __init__(self, workspace: Workspace, name: str, run_id: str, since_ns: int) -> None:
-        """Prepare; `take` queues.
+        """Prepare.
 
         Args:
             since_ns: when the run was submitted: its turn comes after those submitted before.
@@ -400,6 +401,11 @@ class Place:
         self._ticket_lock: int | None = None
         self._slot_lock: int | None = None
 
+    def announce(self) -> None:
+        """Queue for a process that is about to be started and calls `take`: so runs keep the order they were submitted in."""
+        self._ticket.parent.mkdir(parents=True, exist_ok=True)
+        self._ticket.touch()
+
     def take(self) -> bool:
         """Take a slot if this run is the first that waits and one is free; return whether it has one. Call again until then.
 
@@ -410,7 +416,7 @@ class Place:
         if definition is None:
             raise ComputeTargetException(f"The compute target {self._name!r} was deleted while the run waited for it.")
         if self._ticket_lock is None:
-            self._ticket.parent.mkdir(parents=True, exist_ok=True)
+            self.announce()
             self._ticket_lock = try_lock(self._ticket)  # None while another process looks whether it is locked
         tickets = _tickets(self._workspace, self._name)
         if tickets and tickets[0] < self._ticket.name:
@@ -453,7 +459,7 @@ def _tickets(workspace: Workspace, name: str) -> list[str]:
 
 
 def _is_new(file: Path) -> bool:
-    """Whether a file was made just now, so that its process may not have locked it yet."""
+    """Whether a ticket was made just now, so that its process may not have locked it yet."""
     try:
         return time.time() - file.stat().st_mtime < _NEW_S
     except FileNotFoundError:
@@ -487,6 +493,15 @@ def _folder(workspace: Workspace) -> Path:
 def _key(name: str) -> str:
     """Return a name as part of a path; capitals do not matter, as in v1."""
     return name.lower()
+
+
+def _checked(name: Any) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or _key(name) == LOCAL:
+        raise ComputeTargetException(
+            f"Cannot use {shown(name)} as the name of a compute target. Expected 2 to 32 letters, digits and -, a letter first, "
+            f"and not {LOCAL!r}, which is this machine without a queue."
+        )
+    return name
 
 
 def _file(workspace: Workspace, name: str) -> Path:

@@ -739,16 +739,23 @@ def inside(root: Path, path: object) -> Path:
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Yield all files below a folder, in the order of their names. Links to folders are followed, each folder once."""
+    """Yield all files below a folder, in the order of their paths. Links to folders are followed, each folder once."""
     seen: set[tuple[int, int]] = set()
-    for folder, folders, found in os.walk(root, followlinks=True):
-        here = os.stat(folder)
-        if (here.st_dev, here.st_ino) in seen:  # a link to a folder above, or a second one to the same
-            folders.clear()
+    waiting = [(str(root), True)]
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            yield Path(path)
             continue
-        seen.add((here.st_dev, here.st_ino))
-        folders.sort()
-        yield from (Path(folder) / name for name in sorted(found) if not name.startswith(_HALF))
+        try:
+            here = os.stat(path)
+            with os.scandir(path) as found:
+                entries = [(one.path, one.is_dir()) for one in found if not one.name.startswith(_HALF)]
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if (here.st_dev, here.st_ino) not in seen:  # else a link to a folder above, or a second one to the same
+            seen.add((here.st_dev, here.st_ino))
+            waiting.extend(sorted(entries, key=lambda one: one[0] + "/" * one[1], reverse=True))
 
 
 def copy_file(source: Path, target: Path) -> None:

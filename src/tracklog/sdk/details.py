@@ -31,7 +31,7 @@ def details(run: Run, *, texts: bool = False) -> dict[str, Any]:
     info = run.info
     found: dict[str, Any] = {
         "runId": info.id,
-        "target": "local",
+        "target": _definition(info.info).get("target", "local"),
         "status": info.status.value,
         "startTimeUtc": _iso(info.start_ms),
     }

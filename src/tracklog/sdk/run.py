@@ -296,12 +296,12 @@ class Run:
 
     @property
     def input_datasets(self) -> InputDatasets:
-        """Data sets by name. None are handed over so far; scripts may assign their own."""
+        """What a submitted script was given, by name: data sets, or for mode `mount` and `download` paths."""
         return self._datasets[0]
 
     @property
     def output_datasets(self) -> OutputDatasets:
-        """Data sets the script writes, by name."""
+        """Folders that a submitted script writes, by the names of its outputs."""
         return self._datasets[1]
 
     @property
@@ -868,10 +868,13 @@ class Run:
         properties: Any = None,
         status: str | None = None,
     ) -> Iterator[Run]:
-        """Say that runs are not kept by compute target: they are executed on this machine."""
-        raise NotSupportedError(
-            "Runs are not listed by compute target: they are executed on this machine. Use Run.list(experiment, status=…)."
-        )
+        """Yield the runs that were submitted to a compute target, newest first; filters as in `get_children`."""
+        from tracklog.sdk.compute import PROPERTY
+
+        wanted = _filter(tags, properties, type, status)
+        for info in compute.workspace.find_runs(RunQuery()):
+            if info.properties.get(PROPERTY) == compute.name and wanted(info):
+                yield _run_of(compute.workspace, info)
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
         """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
@@ -1219,6 +1222,11 @@ class _SubmittedRun(Run):
         given = {name: os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")}
         workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
         run = cls._joined(workspace, experiment, run_id, "azureml.scriptrun")
+        if "AZUREML_DATASET_ENVIRONMENT_VARS" in os.environ or "AZUREML_DATASET_FILE_OUTPUTS" in os.environ:
+            from tracklog.sdk.inputs import given
+
+            for data_sets, found in zip(run._datasets, given(workspace), strict=True):
+                data_sets.update(found)
         if workspace.settings.capture:
             run._recording().capture(workspace.settings.capture)
         return run

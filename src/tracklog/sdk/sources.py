@@ -17,8 +17,6 @@ import os
 import re
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -73,14 +71,17 @@ class Found(msgspec.Struct, frozen=True):
         """
         if self.file:
             return Path(self.file)
+        import urllib.request
+
         target = scratch / self.name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             # The scheme was checked when the place was taken.
             with urllib.request.urlopen(self.url, timeout=_TIMEOUT_S) as answer, target.open("wb") as stream:  # noqa: S310
                 shutil.copyfileobj(answer, stream)
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            raise DatasetExecutionError(f"Cannot read {self.url}: {getattr(error, 'reason', None) or error}.") from error
+        except (OSError, ValueError) as error:
+            reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
+            raise DatasetExecutionError(f"Cannot read {self.url}: {reason}.") from error
         return target
 
     def size_and_time(self) -> tuple[int, int]:

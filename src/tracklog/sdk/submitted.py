@@ -29,6 +29,7 @@ from typing import IO, Any
 import msgspec
 
 from tracklog.errors import (
+    AzureMLException,
     InvalidTypeError,
     NotFoundError,
     NotSupportedError,
@@ -37,8 +38,8 @@ from tracklog.errors import (
     TracklogError,
     shown,
 )
-from tracklog.records import ErrorInfo, InfoSet, RunStatus, StatusChanged
-from tracklog.sdk import snapshot
+from tracklog.records import ErrorInfo, InfoSet, LineageAdded, PropertiesSet, RunStatus, StatusChanged
+from tracklog.sdk import compute, inputs, snapshot
 from tracklog.sdk.capture import masked
 from tracklog.sdk.configuration import ScriptRunConfig
 from tracklog.sdk.exceptions import ExperimentExecutionException
@@ -50,6 +51,7 @@ from tracklog.sdk.workspace import Workspace
 SCRIPT_RUN = "azureml.scriptrun"  # v1's type of such a run
 DEFINITION = "definition"  # the topic of a run's info that says what is executed
 _ASK_S = 1.0  # between looks whether the run was canceled
+_LOOK_S = 0.2  # between looks whether a slot is free
 _END_S = 10.0  # a script that is told to end has so long before it is killed
 _TAIL_LINES = 60  # of stderr, kept as the reason of a failure
 
@@ -66,6 +68,9 @@ class Execution(msgspec.Struct):
     max_seconds: float | None = None
     is_copy: bool = True  # the folder was made for this run: all in outputs/ is the run's
     capture: list[str] = []
+    target: str = compute.LOCAL  # the queue it waits in, if it is not that
+    submitted_ns: int = 0
+    bindings: list[inputs.Binding] = []
 
 
 class ScriptRun(Run):
@@ -88,7 +93,9 @@ def submit(
     Raises:
         InvalidTypeError: not a ScriptRunConfig.
         ExperimentExecutionException: the script is not in the source directory.
-        NotSupportedError: several processes are asked for, or a compute target other than this machine.
+        ComputeTargetException: there is no such compute target.
+        UserErrorException: a data set cannot be given to the script.
+        NotSupportedError: several processes are asked for.
     """
     if not isinstance(config, ScriptRunConfig):
         raise InvalidTypeError(f"Cannot submit {shown(config)}. Expected a ScriptRunConfig.", parameter="config", given=config)
@@ -99,12 +106,8 @@ def submit(
         raise ExperimentExecutionException(f"There is no source directory {source}.")
     if config.script is not None and not (source / config.script).is_file():
         raise ExperimentExecutionException(f"There is no script {config.script!r} in the source directory {source}.")
-    target = getattr(settings.target, "name", settings.target)
-    if target not in (None, "local"):
-        raise NotSupportedError(
-            f"Cannot submit to the compute target {target!r}: runs are executed on this machine so far. "
-            "Leave compute_target out, or give 'local'."
-        )
+    target = compute.check_target(experiment.workspace, settings.target)
+    bindings, datasets = inputs.bind(experiment.workspace, config)
     processes = settings.pytorch.process_count if settings.framework == "PyTorch" else settings.mpi.process_count_per_node
     if processes > 1 or settings.node_count > 1:
         raise NotSupportedError(
@@ -124,17 +127,22 @@ def submit(
                 DEFINITION: {
                     "script": config.script,
                     "command": command if config.command is not None else None,
-                    "arguments": masked([str(one) for one in config.arguments]),
-                    "target": "local",
+                    "arguments": masked([str(one) for one in inputs.arguments_of(config)]),
+                    "target": target,
                     "environment": settings.environment.name,
                     "sourceDirectory": str(source),
                 }
             }
         ),
+        *([LineageAdded(datasets)] if datasets else []),
+        *([PropertiesSet({compute.PROPERTY: target})] if target != compute.LOCAL else []),
     )
     if settings.history.snapshot_project and snapshot.too_large(folder) is None:
         run.take_snapshot(folder)
     run._hand_over(RunStatus.STARTING)  # noqa: SLF001
+    submitted_ns = time.time_ns()
+    if target != compute.LOCAL:
+        compute.Place(experiment.workspace, target, run_id, submitted_ns).announce()
     _start_watching(
         Execution(
             run_id=run_id,
@@ -145,13 +153,16 @@ def submit(
             variables={str(name): str(value) for name, value in settings.environment_variables.items()},
             max_seconds=settings.max_run_duration_seconds,
             capture=sorted(experiment.workspace.settings.capture),
+            target=target,
+            submitted_ns=submitted_ns,
+            bindings=bindings,
         )
     )
     return run
 
 
 def _command(config: ScriptRunConfig) -> list[str] | str:
-    arguments = [str(one) for one in config.arguments]
+    arguments = [str(one) for one in inputs.arguments_of(config)]
     if config.command is not None:
         given = config.command
         return " ".join([given if isinstance(given, str) else " ".join(str(one) for one in given), *map(shlex.quote, arguments)])
@@ -241,6 +252,48 @@ def execute(execution: Execution, *, pass_through: bool) -> int:
     """
     workspace = Workspace(execution.uri)
     run = ScriptRun._joined(workspace, execution.experiment, execution.run_id, SCRIPT_RUN)  # noqa: SLF001
+    with contextlib.ExitStack() as held:
+        if execution.target != compute.LOCAL:
+            place = compute.Place(workspace, execution.target, execution.run_id, execution.submitted_ns)
+            held.callback(place.leave)
+            if (code := _wait_for(place, run)) is not None:
+                return code
+        return _execute(execution, run, pass_through)
+
+
+def _wait_for(place: compute.Place, run: Run) -> int | None:
+    """Wait, Queued, until the run has a slot of its target; return the exit code if it ends before."""
+    recorder = run._recorder  # noqa: SLF001  # the watching half of the same class
+    assert recorder is not None  # noqa: S101  # _joined has made it
+    with _interruptible() as interrupted:
+        asked = 0.0
+        try:
+            while not place.take():
+                if asked == 0.0:
+                    recorder.add(StatusChanged(RunStatus.QUEUED, now_ms()))
+                ended_by = RunStatus.CANCELED if interrupted.is_set() else None
+                if time.monotonic() - asked > _ASK_S:
+                    ended_by, asked = ended_by or _ended_elsewhere(run), time.monotonic()
+                if ended_by is not None:
+                    recorder.close(None if _ended_elsewhere(run) else ended_by, None, CLOSE_TIMEOUT_S)
+                    return 130
+                interrupted.wait(_LOOK_S)
+        except (AzureMLException, OSError) as error:
+            return _fail(run, error, pass_through=False)
+    return None
+
+
+def _fail(run: Run, error: Exception, *, pass_through: bool) -> int:
+    """End a run whose script cannot be started; return the exit code."""
+    reason = getattr(error, "message", None) or str(error)
+    run._recording().close(RunStatus.FAILED, ErrorInfo("UserError", reason), CLOSE_TIMEOUT_S)  # noqa: SLF001
+    if pass_through:
+        print(f"tracklog: {reason}", file=sys.stderr)  # noqa: T201
+    return 127
+
+
+def _execute(execution: Execution, run: Run, pass_through: bool) -> int:
+    workspace = run.experiment.workspace
     recorder = run._recorder  # noqa: SLF001  # the watching half of the same class
     assert recorder is not None  # noqa: S101  # _joined has made it
     output = recorder.record_output()
@@ -249,20 +302,22 @@ def execute(execution: Execution, *, pass_through: bool) -> int:
     recorder.add(StatusChanged(RunStatus.RUNNING, started_ms))
     errors: deque[str] = deque(maxlen=_TAIL_LINES)
     try:
+        given = inputs.provide(workspace, execution.bindings, Path(execution.folder), execution.run_id)
+    except (AzureMLException, OSError) as error:
+        return _fail(run, error, pass_through=pass_through)
+    command = inputs.expanded(execution.command, given.values)
+    try:
         process = subprocess.Popen(
-            execution.command,
-            shell=isinstance(execution.command, str),  # a command line of the user's own
+            command,
+            shell=isinstance(command, str),  # a command line of the user's own
             cwd=execution.folder,
-            env=_variables(execution),
+            env={**_variables(execution), **given.variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
     except OSError as error:
-        reason = f"Cannot start {shown(execution.command)}: {error.strerror or error}."
-        recorder.close(RunStatus.FAILED, ErrorInfo("UserError", reason), CLOSE_TIMEOUT_S)
-        if pass_through:
-            print(f"tracklog: {reason}", file=sys.stderr)  # noqa: T201
-        return 127
+        reason = f"Cannot start {shown(command)}: {error.strerror or error}."
+        return _fail(run, OSError(reason), pass_through=pass_through)
     readers = [
         threading.Thread(target=_read, args=(stream, name, output, errors, pass_through), daemon=True)
         for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
@@ -295,6 +350,12 @@ def execute(execution: Execution, *, pass_through: bool) -> int:
         recorder.close(None if _ended_elsewhere(run) else ended_by, None, CLOSE_TIMEOUT_S)
         return 130
     code = process.returncode
+    try:
+        inputs.collect(workspace, execution.bindings, given, execution.run_id, has_completed=code == 0)
+    except (AzureMLException, OSError) as error:  # what the script was to leave is not where it was to be left
+        if code == 0:
+            return _fail(run, error, pass_through=pass_through)
+        errors.append(f"{type(error).__name__}: {getattr(error, 'message', error)}")
     if code == 0:
         recorder.close(RunStatus.COMPLETED, None, CLOSE_TIMEOUT_S)
         return 0

@@ -15,6 +15,9 @@ from tracklog.settings import Settings, azure_config, is_remote, named_uri
 from tracklog.storage import RunInfo, RunQuery, Store, open_store
 
 if TYPE_CHECKING:
+    from tracklog.sdk.compute import AmlCompute
+    from tracklog.sdk.data import AbstractDataset
+    from tracklog.sdk.datastore import AbstractAzureStorageDatastore
     from tracklog.sdk.experiment import Experiment
     from tracklog.sdk.run import Run
 
@@ -195,21 +198,29 @@ class Workspace:
 
         return local_server.address(Path(self.uri))
 
-    def get_default_datastore(self) -> Any:
-        """Say that there are no datastores."""
-        raise self._absent("Datastores", "Read the files with the library you train with; keep small ones by run.upload_folder")
+    def get_default_datastore(self) -> AbstractAzureStorageDatastore:
+        """Return the datastore that is used when none is named: `workspaceblobstore`, unless another was made it."""
+        from tracklog.sdk.datastore import Datastore
+
+        return Datastore.get_default(self)
 
     def set_default_datastore(self, name: str) -> None:
-        """Say that there are no datastores."""
-        self.get_default_datastore()
+        """Make a datastore the one that is used when none is named.
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
+        from tracklog.sdk.datastore import Datastore
+
+        Datastore.get(self, name).set_as_default()
 
     def get_default_keyvault(self) -> Any:
         """Say that no secrets are kept."""
         raise self._absent("Secrets", "Read them from the environment: os.environ['NAME'], or run.get_secret('NAME')")
 
     def get_default_compute_target(self, type: str) -> Any:  # noqa: A002  # v1's name
-        """Say that there are no compute targets."""
-        raise self._absent("Compute targets", "Runs are executed on this machine: leave compute_target out")
+        """Say that none is the default: runs are executed on this machine, without a queue."""
+        raise self._absent("Default compute targets", "Leave compute_target out, or name one: ws.compute_targets['name']")
 
     def _absent(self, what: str, instead: str) -> NotSupportedError:
         return NotSupportedError(f"{what} are not part of tracklog. {instead}.")
@@ -259,13 +270,31 @@ class Workspace:
 
         return dict(Environment.list(self))
 
+    @property
+    def datastores(self) -> dict[str, AbstractAzureStorageDatastore]:
+        """Datastores by name."""
+        from tracklog.sdk.datastore import Datastore, names
+
+        return {name: Datastore.get(self, name) for name in names(self)}
+
+    @property
+    def datasets(self) -> dict[str, AbstractDataset]:
+        """Registered data sets by name, each in its latest version."""
+        from tracklog.sdk.data import Dataset
+
+        return Dataset.get_all(self)
+
+    @property
+    def compute_targets(self) -> dict[str, AmlCompute]:
+        """Compute targets by name."""
+        from tracklog.sdk.compute import ComputeTarget
+
+        return {target.name: target for target in ComputeTarget.list(self)}
+
     def _none(self) -> dict[str, Any]:
         """Return nothing: tracklog has none of these, so a workspace lists none."""
         return {}
 
-    compute_targets = property(_none)
-    datasets = property(_none)
-    datastores = property(_none)
     images = property(_none)
     linked_services = property(_none)
     models = property(_none)

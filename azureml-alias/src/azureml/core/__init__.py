@@ -3,7 +3,10 @@
 from typing import Any
 
 from tracklog.sdk.alias import VERSION, outside, outside_names
+from tracklog.sdk.compute import ComputeTarget
 from tracklog.sdk.configuration import ContainerRegistry, Environment, RunConfiguration, ScriptRunConfig
+from tracklog.sdk.data import Dataset
+from tracklog.sdk.datastore import Datastore
 from tracklog.sdk.experiment import Experiment
 from tracklog.sdk.run import Run, get_run
 from tracklog.sdk.submitted import ScriptRun
@@ -13,7 +16,10 @@ __version__ = VERSION
 
 __all__ = [
     "VERSION",
+    "ComputeTarget",
     "ContainerRegistry",
+    "Dataset",
+    "Datastore",
     "Environment",
     "Experiment",
     "Run",

@@ -6,6 +6,8 @@ from tracklog.errors import UserErrorException
 from tracklog.records import RunStatus
 from tracklog.sdk.alias import outside
 from tracklog.sdk.configuration import Environment
+from tracklog.sdk.data import AbstractDataset
+from tracklog.sdk.datastore import DataPath, Datastore
 from tracklog.sdk.exceptions import (
     ActivityFailedException,
     ExperimentExecutionException,
@@ -15,7 +17,10 @@ from tracklog.sdk.exceptions import (
 from tracklog.sdk.run import InputDatasets, OutputDatasets, Run, _OfflineRun, _SubmittedRun, get_run
 
 __all__ = [
+    "AbstractDataset",
     "ActivityFailedException",
+    "DataPath",
+    "Datastore",
     "Environment",
     "ExperimentExecutionException",
     "InputDatasets",

@@ -4,6 +4,7 @@ from typing import Any
 
 from tracklog.errors import UserErrorException
 from tracklog.sdk.alias import outside
+from tracklog.sdk.compute import ComputeTarget
 from tracklog.sdk.configuration import (
     DEFAULT_CPU_IMAGE,
     DEFAULT_GPU_IMAGE,
@@ -23,7 +24,10 @@ from tracklog.sdk.configuration import (
     SparkSection,
     TensorflowConfiguration,
 )
+from tracklog.sdk.data import Dataset
+from tracklog.sdk.datastore import DataPath, DataReferenceConfiguration
 from tracklog.sdk.exceptions import RunConfigurationException
+from tracklog.sdk.inputs import DatasetConsumptionConfig
 
 __all__ = [
     "DEFAULT_CPU_IMAGE",
@@ -31,8 +35,13 @@ __all__ = [
     "MPI_CPU_IMAGE",
     "MPI_GPU_IMAGE",
     "AmlComputeConfiguration",
+    "ComputeTarget",
     "CondaDependencies",
     "ContainerRegistry",
+    "DataPath",
+    "DataReferenceConfiguration",
+    "Dataset",
+    "DatasetConsumptionConfig",
     "DockerConfiguration",
     "DockerSection",
     "Environment",
