@@ -1223,9 +1223,9 @@ class _SubmittedRun(Run):
         workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
         run = cls._joined(workspace, experiment, run_id, "azureml.scriptrun")
         if "AZUREML_DATASET_ENVIRONMENT_VARS" in os.environ or "AZUREML_DATASET_FILE_OUTPUTS" in os.environ:
-            from tracklog.sdk.inputs import given
+            from tracklog.sdk import inputs
 
-            for data_sets, found in zip(run._datasets, given(workspace), strict=True):
+            for data_sets, found in zip(run._datasets, inputs.given(workspace), strict=True):
                 data_sets.update(found)
         if workspace.settings.capture:
             run._recording().capture(workspace.settings.capture)
