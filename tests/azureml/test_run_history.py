@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -16,6 +18,7 @@ import pytest
 from tracklog import Experiment, Run, Workspace
 from tracklog.errors import ConflictError, InvalidTypeError, InvalidValueError
 from tracklog.records import LogLine, LogLines
+from tracklog.sdk import snapshot
 from tracklog.sdk.exceptions import ActivityFailedException, RunEnvironmentException, SnapshotException
 
 CHARTS = {
@@ -194,6 +197,39 @@ def test_a_source_that_is_too_large_is_left_out_with_a_word(
     assert not Path("outputs").exists()
     with pytest.raises(SnapshotException, match="no snapshot"):
         run.restore_snapshot()
+
+
+def test_a_workspace_is_never_read_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing a descriptor of a database that this process has locked drops the lock, and other writers then damage it."""
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(Workspace(tmp_path / "runs"), "inside")
+    Path("train.py").write_text("print(1)")
+    run = experiment.start_logging(capture=False)
+    run.flush()
+    Path("runs", "note.txt").write_text("below a workspace nothing is looked at")
+    asks = "import sqlite3; sqlite3.connect('runs/workspace.db', timeout=0).execute('BEGIN IMMEDIATE')"
+    with contextlib.closing(sqlite3.connect("runs/workspace.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        assert [file.name for file in snapshot.files_of(tmp_path)] == ["train.py"]
+        snapshot.write_zip(tmp_path, tmp_path.parent / "source.zip")
+        with pytest.raises(InvalidValueError, match="belongs to a workspace"):
+            run.upload_file("w.db", "runs/workspace.db")
+
+        refused = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=False)
+
+    assert "database is locked" in refused.stderr
+    run.upload_folder("all", ".")
+    run.complete()
+    assert [name for name in run.get_file_names() if "workspace" in name or "note" in name] == []
+
+
+def test_files_of_a_folder_that_is_a_workspace_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text("print(1)")
+    with Experiment(Workspace(tmp_path), "here").start_logging(capture=False):
+        pass
+
+    assert [file.name for file in snapshot.files_of(tmp_path)] == [".gitignore", "train.py"]
 
 
 def test_the_details_of_a_run(experiment: Experiment) -> None:

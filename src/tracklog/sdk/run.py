@@ -53,7 +53,7 @@ from tracklog.sdk import values as convert
 from tracklog.sdk.experiment import DOCS_URL, Experiment, html_table, link
 from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, FLUSH_BEFORE_READ_S, Recorder, flush_living, now_ms, status_of
 from tracklog.settings import USUAL_PORTAL, chosen_captures
-from tracklog.storage import ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
+from tracklog.storage import DATABASE, ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -164,7 +164,7 @@ class Run:
                 parameter="run_id",
                 given=run_id,
             )
-        start_ms = now_ms()
+        start_ms = _start_ms()
         counts: dict[str, int] = {}
         if resume and run_id is not None:
             found = workspace.store.get_run(run_id)
@@ -590,6 +590,12 @@ class Run:
                     parameter="path_or_stream",
                     given=str(path_or_stream),
                 )
+            if source.name.startswith(DATABASE) and (source.parent / DATABASE).exists():
+                raise InvalidValueError(  # see `tracklog.sdk.snapshot` for what reading it would do
+                    f"Cannot upload {shown(str(source))} as `{name}`: it belongs to a workspace that may be in use.",
+                    parameter="path_or_stream",
+                    given=str(path_or_stream),
+                )
             if not os.access(source, os.R_OK):
                 raise InvalidValueError(
                     f"Cannot upload {shown(str(source))} as `{name}`: it cannot be read by this user.",
@@ -619,16 +625,16 @@ class Run:
 
     def upload_folder(self, name: str, path: str | os.PathLike[str], datastore_name: str | None = None) -> None:
         """Keep all files below a folder, as `name/…`. Links that lead out of it are left out."""
+        from tracklog.sdk.snapshot import files_below
+
         root = Path(path)
         if not root.is_dir():
             raise InvalidValueError(
                 f"Cannot upload {shown(str(path))} as `{name}`: it is not a folder.", parameter="path", given=str(path)
             )
         prefix = "" if name in ("", ".", "./") else _artifact_name(name) + "/"
-        resolved = root.resolve()
-        for file in sorted(root.rglob("*")):
-            if file.is_file() and file.resolve().is_relative_to(resolved):
-                self.upload_file(prefix + file.relative_to(root).as_posix(), file)
+        for file in files_below(root):
+            self.upload_file(prefix + file.relative_to(root).as_posix(), file)
 
     def get_file_names(self) -> list[str]:
         """Return the paths of the run's files. What it printed is one of them, by the name v1 gives to it."""
@@ -1123,12 +1129,13 @@ class Run:
     def collect(self, prefix: str, folder: Path, *, since_ms: int = 0) -> None:
         """Keep the files below a folder when the run ends; with `since_ms` only those written from then on."""
 
+        from tracklog.sdk.snapshot import files_below
+
         def collect() -> None:
             if not folder.is_dir():
                 return
-            inside = folder.resolve()
-            for file in sorted(folder.rglob("*")):
-                if file.is_file() and file.resolve().is_relative_to(inside) and file.stat().st_mtime * 1000 >= since_ms:
+            for file in files_below(folder):
+                if file.stat().st_mtime * 1000 >= since_ms:
                     self.upload_file(f"{prefix}/{file.relative_to(folder).as_posix()}", file)
 
         self._recording().before_end.append(collect)
@@ -1347,6 +1354,18 @@ class MetricFile:
     def convert(self) -> Any:
         """Return the parsed content of a JSON chart."""
         return json.loads(self.content)
+
+
+_last_start_ms = 0
+_start_lock = threading.Lock()
+
+
+def _start_ms() -> int:
+    """Return the time at which a run starts: a later one than of any run before in this process, so that order is kept."""
+    global _last_start_ms  # noqa: PLW0603
+    with _start_lock:
+        _last_start_ms = max(now_ms(), _last_start_ms + 1)
+        return _last_start_ms
 
 
 _type_providers: dict[str, Callable[[Experiment, RunInfo], Run]] = {}

@@ -2,20 +2,27 @@
 
 Rules are Azure ML v1's: `.amlignore` at the root of the folder, else `.gitignore` there, in gitignore's syntax. Beside them
 `ALWAYS_LEFT_OUT` never goes along: no one wants their virtual environment in a snapshot.
+
+Workspaces are left out, too, and not even read. When a process closes any descriptor of an SQLite database, the kernel drops
+every lock the process has on it (https://www.sqlite.org/howtocorrupt.html, section 2.2), and other writers then damage it.
 """
 
 from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pathspec
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.sdk.exceptions import SnapshotException
+from tracklog.storage import DATABASE
 
+_OF_A_WORKSPACE = frozenset(
+    {DATABASE, *(DATABASE + end for end in ("-wal", "-shm", "-journal")), "workspace.lock", "artifacts", "journals"}
+)
 MAX_BYTES = 300 << 20  # of a snapshot taken by itself at the start of a run
 MAX_FILES = 2000
 ALWAYS_LEFT_OUT = (".git/", "__pycache__/", ".tracklog/", ".venv/", "venv/", "node_modules/", ".ipynb_checkpoints/")
@@ -35,14 +42,31 @@ def files_of(root: Path) -> Iterator[Path]:
             f"Cannot take a snapshot of {shown(str(root))}: there is no such file or folder.", parameter="path", given=str(root)
         )
     rules = _rules(root)
+    yield from files_below(root, rules.match_file)
+
+
+def files_below(root: Path, is_left_out: Callable[[str], bool] = lambda _: False) -> Iterator[Path]:
+    """Yield the files below a folder by name, but for workspaces and for links that lead out of the folder.
+
+    Args:
+        is_left_out: asked for each path below the folder; those of folders end with a slash.
+    """
     inside = root.resolve()
     for folder, folders, names in os.walk(root):
         here = Path(folder)
         below = here.relative_to(root)
-        folders[:] = sorted(name for name in folders if not rules.match_file(f"{(below / name).as_posix()}/"))
+        own: frozenset[str] = frozenset()
+        if DATABASE in names:
+            if here != root:
+                folders.clear()
+                continue
+            own = _OF_A_WORKSPACE  # whoever works inside a workspace may have files of their own there
+        folders[:] = sorted(one for one in folders if one not in own and not is_left_out(f"{(below / one).as_posix()}/"))
         for name in sorted(names):
             file = here / name
-            if not rules.match_file((below / name).as_posix()) and file.is_file() and file.resolve().is_relative_to(inside):
+            if name in own or is_left_out((below / name).as_posix()):
+                continue
+            if file.is_file() and file.resolve().is_relative_to(inside):
                 yield file
 
 
@@ -82,7 +106,7 @@ def _rules(root: Path) -> pathspec.GitIgnoreSpec:
     lines = list(ALWAYS_LEFT_OUT)
     for name in (".amlignore", ".gitignore"):
         file = root / name
-        if file.is_file():
+        if file.is_file() and not (name == ".gitignore" and (root / DATABASE).exists()):  # a workspace's own says `*`
             lines += file.read_text(errors="replace").splitlines()
             break
     return pathspec.GitIgnoreSpec.from_lines(lines)

@@ -40,6 +40,7 @@ else:
     Array = IntArray = FloatArray = Any
 
 DEFAULT_EXPERIMENT = "Default"  # whose id is "0": MLflow's clients log there when they name none
+DATABASE = "workspace.db"  # in the folder of a workspace, and by which one is known
 MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
 MAX_PAGE = 1000  # runs in one answer
 MAX_ACTIVITY_PAGE = 1000  # events in one answer

@@ -28,7 +28,7 @@ from tracklog.errors import (
     StoreUnavailableError,
 )
 from tracklog.locks import locked
-from tracklog.storage import DEFAULT_EXPERIMENT
+from tracklog.storage import DATABASE, DEFAULT_EXPERIMENT
 
 BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; drainers try again after
 _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount takes longer
@@ -181,7 +181,7 @@ class Catalog:
     """Transactions over the database of one workspace. Safe for threads; a forked child opens its own connections."""
 
     def __init__(self, folder: Path, database_url: str | None = None) -> None:
-        self.path = folder / "workspace.db"
+        self.path = folder / DATABASE
         self._folder = folder
         if database_url is None:
             # NullPool would pay an open per query; 16 connections serve the server's worker threads.

@@ -70,6 +70,7 @@ from tracklog.records import (
     Watermark,
 )
 from tracklog.storage import (
+    DATABASE,
     MAX_VIEW_CHARS,
     ActivityPage,
     ActivityQuery,
@@ -304,7 +305,7 @@ class LocalStore:
         self.uri = str(self.path)
         self.journals = self.path / "journals"
         self._clock_ms = clock_ms or (lambda: time.time_ns() // 1_000_000)
-        database = self.path / "workspace.db"
+        database = self.path / DATABASE
         if self.path.exists() and not self.path.is_dir():
             raise InvalidValueError(
                 f"Cannot use {self.path} as a workspace: it is a file. Expected a folder.",
