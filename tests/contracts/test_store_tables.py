@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
-from tests.batches import Writer
+from tests.batches import T0_MS, Writer
 
 from tracklog.errors import InvalidValueError, NotFoundError
-from tracklog.records import RunEdited
-from tracklog.storage import MAX_VIEW_CHARS, RunQuery, Store, View
+from tracklog.records import ParamValue, RunEdited
+from tracklog.storage import MAX_VIEW_CHARS, Common, GroupQuery, RunGroups, RunQuery, Spread, Store, View
 
 
 def names(store: Store, experiment: str, **query: Any) -> list[str]:
@@ -78,3 +81,220 @@ def test_archived_runs_are_left_out_when_asked_and_come_back(store: Store, exper
 
     assert sorted(names(store, experiment, archived=False)) == ["aside", "kept"]
     assert not store.get_run(aside).archived
+
+
+# ── the order of all runs ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("order", ["-start", "name", "metric:loss", "-param:lr"])
+def test_the_ids_of_all_runs_are_in_the_order_of_the_pages(store: Store, experiment: str, order: str) -> None:
+    for number in range(7):
+        writer = Writer(experiment=experiment).start(name=f"run-{number}", params={"lr": (number * 3) % 7})
+        store.apply((writer.log("loss", float((number * 5) % 7)) if number != 3 else writer).batch())
+    query = RunQuery(experiment=experiment, order_by=order, limit=3)
+    paged: list[str] = []
+    token = None
+    while True:
+        page = store.search_runs(msgspec.structs.replace(query, page_token=token))
+        paged += [run.id for run in page.runs]
+        token = page.next_page_token
+        if token is None:
+            break
+
+    assert len(paged) == 7
+    assert store.run_ids(query) == paged
+    assert store.run_ids(msgspec.structs.replace(query, ids=[])) == []
+
+
+# ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def grouped(store: Store, experiment: str, by: list[str], columns: Sequence[str] = (), **query: Any) -> RunGroups:
+    return store.group_runs(GroupQuery(RunQuery(experiment=experiment, **query), by, list(columns)))
+
+
+def three_seeds(store: Store, experiment: str) -> None:
+    """Two configurations with three seeds each, a run without params, and one that is deleted."""
+    for lr in (0.1, 0.01):
+        for seed in range(3):
+            writer = Writer(experiment=experiment).start(
+                name=f"lr{lr}-s{seed}",
+                start_ms=T0_MS + seed,
+                params={"lr": lr, "seed": seed, "model": "mlp"},
+                tags={"kind": "sweep"},
+            )
+            store.apply(writer.log("loss", lr * 10 + seed, step=1).finish().batch())
+    store.apply(Writer(experiment=experiment).start(name="bare", start_ms=T0_MS + 9).batch())
+    gone = Writer(experiment=experiment).start(params={"lr": 0.1}).add(RunEdited(deleted=True))
+    store.apply(gone.batch())
+
+
+def test_seeds_are_gathered_with_mean_and_spread(store: Store, experiment: str) -> None:
+    three_seeds(store, experiment)
+
+    found = grouped(store, experiment, ["param:lr"], ["metric:loss", "metric.max:loss", "param:seed", "param:model", "tag:kind"])
+
+    assert (found.total, found.runs) == (3, 7)
+    assert sorted((group.values, group.runs) for group in found.groups if group.values != [None]) == [([0.01], 3), ([0.1], 3)]
+    [group] = [group for group in found.groups if group.values == [0.1]]
+    assert group.spreads["metric:loss"] == Spread(n=3, mean=2.0, std=1.0, min=1.0, max=3.0)
+    assert group.spreads["metric.max:loss"].mean == 2.0
+    assert group.common == {"param:seed": Common(None, 3), "param:model": Common("mlp", 1), "tag:kind": Common("sweep", 1)}
+    assert group.statuses == {"Completed": 3}
+    assert (group.first_start_ms, group.last_start_ms) == (T0_MS, T0_MS + 2)
+    [bare] = [group for group in found.groups if group.values == [None]]
+    assert (bare.runs, bare.spreads, bare.common) == (1, {}, {})
+
+
+def test_several_columns_gather_by_all_of_them(store: Store, experiment: str) -> None:
+    three_seeds(store, experiment)
+
+    found = grouped(store, experiment, ["param:lr", "tag:kind", "status", "experiment", "user"])
+
+    assert sorted(map(repr, (group.values for group in found.groups))) == sorted(
+        map(
+            repr,
+            (
+                [0.1, "sweep", "Completed", experiment, ""],
+                [0.01, "sweep", "Completed", experiment, ""],
+                [None, None, "Running", experiment, ""],
+            ),
+        )
+    )
+
+
+def test_the_runs_of_a_group_are_found_by_its_values(store: Store, experiment: str) -> None:
+    values: list[ParamValue] = [1, 1.0, True, "1", "True", 0.5, "0.5", None, math.nan, "nan", math.inf, "it's", ""]
+    for number, value in enumerate(values):
+        store.apply(Writer(experiment=experiment).start(name=f"run-{number}", params={"x": value}).batch())
+    store.apply(Writer(experiment=experiment).start(name="bare").batch())
+
+    found = grouped(store, experiment, ["param:x"])
+
+    assert found.runs == len(values) + 1
+    members = {repr(group.values): sorted(names(store, experiment, equal={"param:x": group.values[0]})) for group in found.groups}
+    assert [len(members[repr(group.values)]) for group in found.groups] == [group.runs for group in found.groups]
+    assert members["[1]"] == ["run-0", "run-1"]
+    assert members["[None]"] == ["bare", "run-7"]
+    assert members["['nan']"] == ["run-8", "run-9"]
+    assert members["['1']"] == ["run-3"]
+
+
+def test_the_biggest_groups_are_given_and_all_are_counted(store: Store, experiment: str) -> None:
+    for number in (1, 2, 2, 3, 3, 3):
+        store.apply(Writer(experiment=experiment).start(params={"n": number}).batch())
+
+    found = store.group_runs(GroupQuery(RunQuery(experiment=experiment), ["param:n"], limit=2))
+
+    assert [(group.values, group.runs) for group in found.groups] == [([3], 3), ([2], 2)]
+    assert (found.total, found.runs) == (3, 6)
+
+
+def test_a_spread_leaves_out_what_is_no_number_and_keeps_its_precision(store: Store, experiment: str) -> None:
+    for value in (1e9 + 0.25, 1e9 + 0.75, math.nan, math.inf):
+        store.apply(Writer(experiment=experiment).start().log("m", value).batch())
+    store.apply(Writer(experiment=experiment).start().batch())
+
+    [group] = grouped(store, experiment, ["experiment"], ["metric:m", "metric:none"]).groups
+
+    spread = group.spreads["metric:m"]
+    assert (spread.n, spread.mean, spread.min, spread.max) == (2, 1e9 + 0.5, 1e9 + 0.25, 1e9 + 0.75)
+    assert spread.std == pytest.approx(math.sqrt(0.125), rel=1e-9)
+    assert "metric:none" not in group.spreads
+
+
+def test_huge_numbers_have_a_mean(store: Store, experiment: str) -> None:
+    for value in (1.5e308, 1.6e308):
+        store.apply(Writer(experiment=experiment).start().log("m", value).batch())
+
+    [group] = grouped(store, experiment, ["experiment"], ["metric:m"]).groups
+
+    assert group.spreads["metric:m"].mean == pytest.approx(1.55e308)
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        (GroupQuery(RunQuery(), []), "by"),
+        (GroupQuery(RunQuery(), ["lr"]), "by"),
+        (GroupQuery(RunQuery(), ["param:"]), "by"),
+        (GroupQuery(RunQuery(), ["metric:loss"]), "by"),
+        (GroupQuery(RunQuery(), ["user"] * 9), "by"),
+        (GroupQuery(RunQuery(), ["user"], ["loss"]), "columns"),
+        (GroupQuery(RunQuery(), ["user"], limit=0), "limit"),
+        (GroupQuery(RunQuery(equal={"lr": 1}), ["user"]), "equal"),
+    ],
+)
+def test_what_cannot_be_grouped_by_is_named(store: Store, experiment: str, query: GroupQuery, parameter: str) -> None:
+    store.apply(Writer(experiment=experiment).start().batch())
+
+    with pytest.raises(InvalidValueError) as caught:
+        store.group_runs(query)
+    assert caught.value.parameter == parameter
+
+
+@pytest.mark.parametrize("equal", [{"param:a\x00": 1}, {"tag:a": "\x00"}, {"user": "\x00"}])
+def test_nul_in_a_group_finds_nothing(store: Store, experiment: str, equal: dict[str, ParamValue]) -> None:
+    store.apply(Writer(experiment=experiment).start().batch())
+
+    assert names(store, experiment, equal=equal) == []
+
+
+def test_nothing_has_no_groups(store: Store) -> None:
+    assert grouped(store, "no-such-experiment", ["user"]) == RunGroups([], 0, 0)
+
+
+# ── trees ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def family(store: Store, experiment: str) -> dict[str, str]:
+    """alone; parent > child-1, child-2 > grandchild; orphan, whose parent is nowhere."""
+    ids: dict[str, str] = {}
+    parents = {
+        "alone": None,
+        "parent": None,
+        "child-1": "parent",
+        "child-2": "parent",
+        "grandchild": "child-2",
+        "orphan": "nobody",
+    }
+    for name, parent in parents.items():
+        ids[name] = f"{experiment}-{name}"
+        parent_id = None if parent is None else f"{experiment}-{parent}"
+        store.apply(Writer(ids[name], experiment=experiment).start(name=name, parent_id=parent_id).batch())
+    return ids
+
+
+def test_a_tree_begins_with_runs_that_have_no_parent_here(store: Store, experiment: str) -> None:
+    ids = family(store, experiment)
+
+    assert sorted(names(store, experiment, top_level=True, tree=True)) == ["alone", "orphan", "parent"]
+    assert sorted(names(store, experiment, top_level=True)) == ["alone", "parent"]
+    assert sorted(names(store, experiment, parent_id=ids["parent"], tree=True)) == ["child-1", "child-2"]
+
+
+def test_what_matches_keeps_what_stands_above_it(store: Store, experiment: str) -> None:
+    ids = family(store, experiment)
+
+    assert names(store, experiment, top_level=True, tree=True, text="grandchild") == ["parent"]
+    assert names(store, experiment, parent_id=ids["parent"], tree=True, text="grandchild") == ["child-2"]
+    assert names(store, experiment, parent_id=ids["child-2"], tree=True, text="grandchild") == ["grandchild"]
+    assert names(store, experiment, parent_id=ids["parent"], text="grandchild") == []
+    assert store.search_runs(RunQuery(experiment=experiment, top_level=True, tree=True, text="child")).total == 1
+
+
+def test_parents_in_a_circle_do_not_hang_a_search(store: Store, experiment: str) -> None:
+    for name, parent in (("a", "b"), ("b", "a"), ("self", "self")):
+        writer = Writer(f"{experiment}-{name}", experiment=experiment).start(name=name, parent_id=f"{experiment}-{parent}")
+        store.apply(writer.batch())
+
+    assert names(store, experiment, top_level=True, tree=True, text="self") == ["self"]
+    assert names(store, experiment, parent_id=f"{experiment}-a", tree=True, text="b") == ["b"]
+    assert sorted(names(store, experiment)) == ["a", "b", "self"]
+
+
+def test_groups_and_ids_know_trees(store: Store, experiment: str) -> None:
+    ids = family(store, experiment)
+
+    assert store.run_ids(RunQuery(experiment=experiment, top_level=True, tree=True, text="grandchild")) == [ids["parent"]]
+    assert grouped(store, experiment, ["user"], top_level=True, tree=True).runs == 3

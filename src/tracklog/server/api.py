@@ -51,7 +51,9 @@ from tracklog.storage import (
     ExperimentEdit,
     ExperimentInfo,
     GcReport,
+    GroupQuery,
     LogPage,
+    RunGroups,
     RunInfo,
     RunPage,
     RunQuery,
@@ -123,7 +125,7 @@ class ViewList(msgspec.Struct):
 
 
 class RunIds(msgspec.Struct, forbid_unknown_fields=True):
-    """Runs to remove."""
+    """Runs by their ids."""
 
     ids: list[str]
 
@@ -416,6 +418,16 @@ async def _list_runs(request: Request) -> Response:
 async def _search_runs(request: Request) -> Response:
     asked = await _json_body(request, RunQuery)
     return json_response(await _in_thread(_store(request).search_runs, asked))
+
+
+async def _run_ids(request: Request) -> Response:
+    asked = await _json_body(request, RunQuery)
+    return json_response(RunIds(await _in_thread(_store(request).run_ids, asked)))
+
+
+async def _group_runs(request: Request) -> Response:
+    asked = await _json_body(request, GroupQuery)
+    return json_response(await _in_thread(_store(request).group_runs, asked))
 
 
 async def _get_run(request: Request) -> Response:
@@ -938,6 +950,15 @@ ROUTES: list[Route] = [
     ),
     Route("GET", "/api/v1/runs", "Search runs", _list_runs, query=_LIST, answer=RunPage),
     Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),
+    Route("POST", "/api/v1/runs/ids", "Ids of all runs of a search, in its order", _run_ids, body=RunQuery, answer=RunIds),
+    Route(
+        "POST",
+        "/api/v1/runs/groups",
+        "Runs gathered by params, tags, experiment; spreads of metrics",
+        _group_runs,
+        body=GroupQuery,
+        answer=RunGroups,
+    ),
     Route("POST", "/api/v1/runs/edit", "Edit several runs alike", _edit_runs, body=RunsPatch, answer=Edited),
     Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),
     Route("GET", _RUN, "One run with all but its points", _get_run, answer=RunInfo),

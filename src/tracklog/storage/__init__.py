@@ -148,6 +148,8 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     ids: list[str] | None = None
     parent_id: str | None = None  # children of this run
     top_level: bool = False  # leave out child runs
+    tree: bool = False  # with `parent_id` or `top_level`: also runs that have a match somewhere below them
+    equal: dict[str, ParamValue] = {}  # exactly these values of what `GroupQuery.by` names: the runs of a group
     deleted: bool | None = False  # True: only deleted runs; None: those too
     archived: bool | None = None  # True: only archived runs; False: without them
     order_by: str | list[str] = "-start"
@@ -161,6 +163,57 @@ class RunPage(msgspec.Struct, frozen=True, omit_defaults=True):
     runs: list[RunInfo]
     total: int
     next_page_token: str | None = None
+
+
+class GroupQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Runs gathered by what they have in common.
+
+    `runs`: which; its order and pages do not count. `by`: one or several of `experiment`, `status`, `user`, `param:NAME`,
+    `tag:NAME`. `columns`: what is wanted of each group: `metric:NAME` (or `metric.min:NAME` …) as a spread, the others as
+    what they have in common.
+    """
+
+    runs: RunQuery
+    by: list[str]
+    columns: list[str] = []
+    limit: int = 1000
+
+
+class Spread(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A number over those runs of a group that have it, NaN and ±inf left out."""
+
+    n: int
+    mean: float
+    min: float
+    max: float
+    std: float | None = None  # sample standard deviation (n - 1); None of a single one
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What a param or tag is over a group."""
+
+    value: ParamValue  # that all runs have; None when they differ
+    different: int  # how many values there are, not having one counted as one
+
+
+class RunGroup(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Runs that are alike in all that the query groups by."""
+
+    values: list[ParamValue]  # one for each of `by`; None: these runs lack it, or it is None
+    runs: int
+    statuses: dict[str, int] = {}
+    first_start_ms: int = 0
+    last_start_ms: int = 0
+    spreads: dict[str, Spread] = {}  # by column; without those that no run has
+    common: dict[str, Common] = {}
+
+
+class RunGroups(msgspec.Struct, frozen=True):
+    """Groups, the biggest first."""
+
+    groups: list[RunGroup]
+    total: int  # how many there are, perhaps more than the limit
+    runs: int  # in all of them
 
 
 class View(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -446,6 +499,15 @@ class Store(Protocol):
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """Return a page of runs with params, tags and metric summaries."""
+
+    def run_ids(self, query: RunQuery) -> list[str]:
+        """Return the ids of all runs of a search in its order; `limit` and `page_token` do not count.
+
+        A table of any length knows with it what stands where, and asks by `ids` for the rows in view.
+        """
+
+    def group_runs(self, query: GroupQuery) -> RunGroups:
+        """Return the groups of a search's runs, the biggest first."""
 
     def get_run(self, run_id: str) -> RunInfo:
         """Return one run with everything but its points."""

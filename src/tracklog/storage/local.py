@@ -79,9 +79,11 @@ from tracklog.storage import (
     ExperimentEdit,
     ExperimentInfo,
     GcReport,
+    GroupQuery,
     LogPage,
     MetricColumns,
     MetricSummary,
+    RunGroups,
     RunInfo,
     RunPage,
     RunQuery,
@@ -97,6 +99,7 @@ from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
 from tracklog.storage.catalog import Catalog, ensure_experiment, natural_key
 from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
+from tracklog.storage.groups import group_runs
 from tracklog.storage.models import CatalogRegistry, no_logged_model
 from tracklog.storage.points import (
     CHUNK_POINTS,
@@ -997,6 +1000,21 @@ class LocalStore:
             runs = self._runs(connection, [row.pk for row in shown_rows])
         token = search.token(shown_rows[-1]) if len(rows) > search.limit else None
         return RunPage(runs=runs, total=total, next_page_token=token)
+
+    def run_ids(self, query: RunQuery) -> list[str]:
+        """See `Store.run_ids`."""
+        search = RunSearch(msgspec.structs.replace(query, limit=1, page_token=None), self._clock_ms())
+        lists = [bindparam(name, expanding=True, type_=kind) for name, kind in search.expanding.items()]
+        statement = text(search.ids).bindparams(*lists)
+        wanted = {name: search.parameters[name] for name in statement.compile().params if name in search.parameters}
+        with self._catalog.read() as connection:
+            return [row[0] for row in connection.execute(statement, wanted)]
+
+    def group_runs(self, query: GroupQuery) -> RunGroups:
+        """See `Store.group_runs`."""
+        search = RunSearch(msgspec.structs.replace(query.runs, order_by="-start", limit=1, page_token=None), self._clock_ms())
+        with self._catalog.read() as connection:
+            return group_runs(connection, query, search)
 
     def get_run(self, run_id: str) -> RunInfo:
         """See `Store.get_run`."""

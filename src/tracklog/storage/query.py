@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Text
 from sqlalchemy.types import TypeEngine
 
 from tracklog.errors import InvalidValueError, shown
-from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, MetricKind, RunStatus
+from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, MetricKind, ParamValue, RunStatus
 from tracklog.storage import MAX_BUCKETS, MAX_PAGE, RunQuery, SeriesBuckets, SeriesQuery
 
 Array = np.ndarray[Any, Any]
@@ -166,6 +166,8 @@ STATUS_SQL = (
 # Only runs that are not over have an active status; the index `runs_open` has these.
 LOST_SQL = f"end_ms IS NULL AND status IN ({_ACTIVE_SQL}) AND heartbeat_ms < {ALIVE_SINCE_SQL.replace('r.', '')} AND lost = 0"
 
+EQUAL_ATTRIBUTES = {"experiment": "e.name", "status": f"({STATUS_SQL})", "user": "r.user_name"}
+
 _ORDER_COLUMNS = {
     "start": "r.start_ms",
     "name": "r.name_key",
@@ -192,7 +194,7 @@ def is_key(text: str) -> bool:
 
 
 class RunSearch:
-    """A run query as SQL. `count` and `page` are statements over `parameters`."""
+    """A run query as SQL. `count`, `page` and `ids` (of all pages) are statements over `parameters`."""
 
     def __init__(self, query: RunQuery, now_ms: int) -> None:
         order_by = query.order_by if isinstance(query.order_by, str) else ",".join(query.order_by)
@@ -213,8 +215,11 @@ class RunSearch:
         self.expanding: dict[str, type[TypeEngine[Any]]] = {}  # list parameters and what they are lists of
         where = self._where(query)
         order_join, keys = self._order(order_by)
-        tables = "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk"
+        self.tables = tables = "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk"
         condition = " AND ".join(where) or "1 = 1"
+        if query.top_level or query.parent_id is not None:
+            condition = self._placed(query, condition)
+        self.condition = condition
         self.count = f"SELECT count(*) {tables} WHERE {condition}"
         after = self._after(after_values, keys, query.page_token)
         # Every key expression is named, so that the next page's token can be made from a row.
@@ -223,6 +228,7 @@ class RunSearch:
         self.page = (
             f"SELECT r.pk, {selected} {tables} {order_join} WHERE {condition}{after} ORDER BY {ordered} LIMIT {query.limit + 1}"
         )
+        self.ids = f"SELECT r.id, {selected} {tables} {order_join} WHERE {condition} ORDER BY {ordered}"
         self._key_count = len(keys)
 
     def token(self, row: Any) -> str:
@@ -253,11 +259,8 @@ class RunSearch:
             where.append("r.id IN :ids")
             given["ids"] = list(query.ids)
             self.expanding["ids"] = Text
-        if query.parent_id is not None:
-            where.append("r.parent_id = :parent_id")
-            given["parent_id"] = query.parent_id
-        if query.top_level:
-            where.append("r.parent_id IS NULL")
+        for i, (column, value) in enumerate(query.equal.items()):
+            where.append(self._equal(column, value, i))
         words = query.text.split()
         if len(words) > _MAX_WORDS:
             raise InvalidValueError(
@@ -279,6 +282,58 @@ class RunSearch:
                 + f" AND (lower(p.name) {like} OR lower(p.value) {like})))"
             )
         return where
+
+    def _placed(self, query: RunQuery, condition: str) -> str:
+        """Return the condition on runs of one parent, or without one, that match or, in a tree, have a match below them."""
+        places = []
+        if query.parent_id is not None:
+            places.append("r.parent_id = :parent_id")
+            self.parameters["parent_id"] = query.parent_id.replace("\x00", "␀")
+        if query.top_level and query.tree:
+            # A child whose parent is not here, or in another experiment, has nobody to stand under.
+            same = " AND p.experiment_pk = r.experiment_pk" if query.experiment is not None else ""
+            places.append(
+                f"NOT EXISTS (SELECT 1 FROM runs p WHERE p.id = r.parent_id AND p.pk != r.pk AND p.deleted_ms IS NULL{same})"
+            )
+        elif query.top_level:
+            places.append("r.parent_id IS NULL")
+        narrowed = query.filter or query.text or query.equal or query.status is not None or query.ids is not None
+        if not query.tree or not narrowed:
+            return " AND ".join([condition, *places])
+        # UNION, not UNION ALL: each run once, also where parents go in a circle.
+        above = (
+            f"r.pk IN (WITH RECURSIVE found(pk, parent_id) AS (SELECT r.pk, r.parent_id {self.tables} WHERE {condition}"
+            " UNION SELECT p.pk, p.parent_id FROM runs p JOIN found ON p.id = found.parent_id) SELECT pk FROM found)"
+        )
+        own = "r.deleted_ms IS NULL" if not query.deleted else "1 = 1"
+        inside = " AND e.name = :experiment" if query.experiment is not None else ""
+        return " AND ".join([above, own + inside, *places])
+
+    def _equal(self, column: str, value: ParamValue, i: int) -> str:
+        """Return the condition that a run is in the group of a value, see `GroupQuery.by`."""
+        kind, _, name = column.partition(":")
+        given = self.parameters
+        if column in EQUAL_ATTRIBUTES:
+            given[f"equal{i}"] = "" if value is None else str(value).replace("\x00", "␀")
+            return f"{EQUAL_ATTRIBUTES[column]} = :equal{i}"
+        if kind not in ("param", "tag") or not name:
+            raise InvalidValueError(
+                f"Cannot compare runs by {shown(column)}. Expected {', '.join(EQUAL_ATTRIBUTES)}, param:NAME or tag:NAME.",
+                parameter="equal",
+                given=column,
+            )
+        given[f"equal_name{i}"] = name.replace("\x00", "␀")
+        exists = f"EXISTS (SELECT 1 FROM {kind}s q WHERE q.run_pk = r.pk AND q.name = :equal_name{i}"
+        if value is None:
+            something = "" if kind == "tag" else " AND q.kind != 'n'"
+            return f"NOT {exists}{something})"
+        if kind == "param" and isinstance(value, int | float) and not isinstance(value, bool):
+            given[f"equal{i}"] = float(value)
+            return f"{exists} AND q.kind IN ('i', 'f') AND q.number = :equal{i})"
+        given[f"equal{i}"] = str(value).replace("\x00", "␀")
+        text = "(q.kind = 's' OR (q.kind IN ('i', 'f') AND (q.number IS NULL OR q.value IN ('inf', '-inf'))))"
+        kinds = "" if kind == "tag" else " AND q.kind = 'b'" if isinstance(value, bool) else f" AND {text}"
+        return f"{exists} AND q.value = :equal{i}{kinds})"
 
     def _order(self, order_by: str) -> tuple[str, list[tuple[str, str]]]:
         """Return the join an order needs, and its key expressions with their directions, the last one unique."""

@@ -33,8 +33,10 @@ from tracklog.storage import (
     ExperimentEdit,
     ExperimentInfo,
     GcReport,
+    GroupQuery,
     LogPage,
     MetricColumns,
+    RunGroups,
     RunInfo,
     RunPage,
     RunQuery,
@@ -215,6 +217,14 @@ class RemoteStore:
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
         return self._post(RunPage, "/runs/search", query)
+
+    def run_ids(self, query: RunQuery) -> list[str]:
+        """See `Store.run_ids`."""
+        return self._post(dict[str, list[str]], "/runs/ids", query)["ids"]
+
+    def group_runs(self, query: GroupQuery) -> RunGroups:
+        """See `Store.group_runs`."""
+        return self._post(RunGroups, "/runs/groups", query)
 
     def get_run(self, run_id: str) -> RunInfo:
         """See `Store.get_run`."""
