@@ -43,21 +43,22 @@ azureml.data.dataset_factory.FileDatasetFactory azureml.data.dataset_error_handl
 azureml.data.dataset_type_definitions.PromoteHeadersBehavior azureml.data.datapath.DataPathComputeBinding
 azureml.data.output_dataset_config.OutputFileDatasetConfig azureml.data.file_dataset.FileDataset
 azureml.data.tabular_dataset.TabularDataset
+azureml.core.model.Model azureml.core.Model azureml.core.resource_configuration.ResourceConfiguration
 """.split()  # noqa: SIM905  # a list would take a line for each
 
 # … and what it does not.
 OUTSIDE = """
-azureml.core.model.Model azureml.core.model.InferenceConfig azureml.pipeline.core.Pipeline azureml.core.Model
-azureml.core.webservice.AciWebservice azureml.train.automl.AutoMLConfig azureml.pipeline.core.PipelineData
-azureml.pipeline.steps.PythonScriptStep azureml.core.webservice.Webservice azureml.train.estimator.Estimator
-azureml.train.hyperdrive.HyperDriveConfig azureml.pipeline.core.PipelineParameter azureml.train.hyperdrive.PrimaryMetricGoal
-azureml.core.webservice.AksWebservice azureml.core.compute.AksCompute azureml.train.dnn.PyTorch azureml.train.hyperdrive.choice
-azureml.core.webservice.LocalWebservice azureml.train.hyperdrive.RandomParameterSampling azureml.pipeline.core.PublishedPipeline
-azureml.pipeline.steps.ParallelRunConfig azureml.train.dnn.TensorFlow azureml.pipeline.steps.ParallelRunStep
-azureml.automl.runtime.shared.score.scoring azureml.automl.core.shared.constants azureml.pipeline.core.run.PipelineRun
-azureml.pipeline.steps.AutoMLStep azureml.train.automl.runtime.automl_explain_utilities.automl_setup_model_explanations
-azureml.train.hyperdrive.BanditPolicy azureml.pipeline.core.TrainingOutput azureml.core.Webservice
-azureml.tensorboard.Tensorboard azureml.core.resource_configuration.ResourceConfiguration azureml.train.hyperdrive.uniform
+azureml.core.model.InferenceConfig azureml.pipeline.core.Pipeline azureml.core.webservice.AciWebservice
+azureml.train.automl.AutoMLConfig azureml.pipeline.core.PipelineData azureml.pipeline.steps.PythonScriptStep
+azureml.core.webservice.Webservice azureml.train.estimator.Estimator azureml.train.hyperdrive.HyperDriveConfig
+azureml.pipeline.core.PipelineParameter azureml.train.hyperdrive.PrimaryMetricGoal azureml.core.webservice.AksWebservice
+azureml.core.compute.AksCompute azureml.train.dnn.PyTorch azureml.train.hyperdrive.choice
+azureml.core.webservice.LocalWebservice azureml.train.hyperdrive.RandomParameterSampling
+azureml.pipeline.core.PublishedPipeline azureml.pipeline.steps.ParallelRunConfig azureml.train.dnn.TensorFlow
+azureml.pipeline.steps.ParallelRunStep azureml.automl.runtime.shared.score.scoring azureml.automl.core.shared.constants
+azureml.pipeline.core.run.PipelineRun azureml.pipeline.steps.AutoMLStep
+azureml.train.automl.runtime.automl_explain_utilities.automl_setup_model_explanations azureml.train.hyperdrive.BanditPolicy
+azureml.pipeline.core.TrainingOutput azureml.core.Webservice azureml.tensorboard.Tensorboard azureml.train.hyperdrive.uniform
 azureml.interpret.ExplanationClient azureml.core.image.ContainerImage azureml.train.hyperdrive.GridParameterSampling
 azureml.opendatasets.MNIST azureml.data.DatacacheStore azureml.core.compute.ComputeInstance
 azureml.data.LinkFileOutputDatasetConfig

@@ -19,17 +19,13 @@ from tracklog.errors import NotSupportedError
 
 VERSION = "1.61.0"  # of azureml-core: the release whose names these are; scripts print it and compare with it
 
-_DEPLOY = (
-    "Deployment is not part of tracklog. Take the model's files by run.download_files(prefix='outputs') and hand them to the "
-    "serving tool of your choice"
+DEPLOY = (
+    "Deployment is not part of tracklog. Take the model's files by model.download() and hand them to the serving tool of your "
+    "choice"
 )
 _DATA = (
     "Data sets are made by Dataset.Tabular and Dataset.File of files and addresses, read with pandas, and given to scripts by "
     "as_named_input, as_mount and as_download"
-)
-_MODEL = (
-    "The model registry is not part of tracklog yet. Files in ./outputs are kept with the run; keep others by "
-    "run.upload_file('outputs/model.pkl', path), and mark the run by run.tag('model', name)"
 )
 _COMPUTE = (
     "Runs are executed on this machine. Leave compute_target out, or make a queue for them: "
@@ -52,19 +48,17 @@ _CLOUD = "It belongs to the Azure cloud, and tracklog has no counterpart"
 
 # Whole modules, with all below them, and what to do instead.
 _MODULES = {
-    "azureml.accel": _DEPLOY,
+    "azureml.accel": DEPLOY,
     "azureml.automl": _AUTOML,
     "azureml.contrib": _CLOUD,
     "azureml.core.compute": _COMPUTE,
     "azureml.core.databricks": _CLOUD,
-    "azureml.core.image": _DEPLOY,
+    "azureml.core.image": DEPLOY,
     "azureml.core.keyvault": "Secrets are not part of tracklog. Read them from the environment: os.environ['NAME']",
     "azureml.core.linked_service": _CLOUD,
-    "azureml.core.model": _MODEL,
     "azureml.core.private_endpoint": _CLOUD,
-    "azureml.core.profile": _DEPLOY,
-    "azureml.core.resource_configuration": _DEPLOY,
-    "azureml.core.webservice": _DEPLOY,
+    "azureml.core.profile": DEPLOY,
+    "azureml.core.webservice": DEPLOY,
     "azureml.data": _DATA,
     "azureml.datadrift": _CLOUD,
     "azureml.dataprep": _DATA,
@@ -72,7 +66,7 @@ _MODULES = {
     "azureml.fairness": _EXPLAIN,
     "azureml.interpret": _EXPLAIN,
     "azureml.mlflow": "Plain mlflow works with a tracklog server: mlflow.set_tracking_uri(ws.get_mlflow_tracking_uri())",
-    "azureml.monitoring": _DEPLOY,
+    "azureml.monitoring": DEPLOY,
     "azureml.opendatasets": "The open data sets were a service of Azure. scikit-learn has many: sklearn.datasets",
     "azureml.pipeline": _PIPELINE,
     "azureml.studio": _PIPELINE,
@@ -87,20 +81,20 @@ _MODULES = {
 # Names inside of modules that exist.
 _NAMES = {
     "azureml.core": {
-        "Image": _DEPLOY,
+        "Image": DEPLOY,
         "Keyvault": _MODULES["azureml.core.keyvault"],
         "LinkedService": _CLOUD,
-        "Model": _MODEL,
         "PrivateEndPoint": _CLOUD,
         "PrivateEndPointConfig": _CLOUD,
         "SynapseWorkspaceLinkedServiceConfiguration": _CLOUD,
-        "Webservice": _DEPLOY,
+        "Webservice": DEPLOY,
         "attach_legacy_compute_target": _COMPUTE,
         "diagnostic_log": "Its log is Python's: logging.basicConfig(level=logging.DEBUG) shows it",
         "is_compute_target_prepared": _COMPUTE,
         "prepare_compute_target": _COMPUTE,
         "remove_legacy_compute_target": _COMPUTE,
     },
+    "azureml.core.model": {"InferenceConfig": DEPLOY, "ModelPackage": DEPLOY, "ModelProfile": DEPLOY},
     "azureml.core.run": {"Keyvault": _MODULES["azureml.core.keyvault"]},
     "azureml.core.runconfig": {
         "ApplicationEndpointConfiguration": _CLOUD,

@@ -28,9 +28,7 @@ from tracklog.errors import (
     InvalidTypeError,
     InvalidValueError,
     NotFoundError,
-    NotSupportedError,
     StoreError,
-    UserErrorException,
     shown,
 )
 from tracklog.records import (
@@ -59,6 +57,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tracklog.sdk.configuration import Environment, ScriptRunConfig
+    from tracklog.sdk.model import Model
     from tracklog.sdk.submitted import ScriptRun
     from tracklog.sdk.workspace import Workspace
 
@@ -184,7 +183,7 @@ class Run:
                 parent_id=parent_id,
                 description=description,
                 type=type,
-                user=_user(),
+                user=user_name(),
             )
         started = RunStarted(
             experiment=experiment.name,
@@ -243,7 +242,7 @@ class Run:
             status=RunStatus.RUNNING,
             start_ms=start_ms,
             type=type_,
-            user=_user(),
+            user=user_name(),
         )
         run = cls.__new__(cls)
         run._attach(Experiment(workspace, experiment), info)
@@ -664,16 +663,7 @@ class Run:
         target = Path(output_file_path) if output_file_path is not None else Path(base)
         if target.is_dir() or str(output_file_path).endswith(("/", os.sep)):
             target /= base
-        pieces = details.file_or_log(self, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-        try:
-            with partial.open("wb") as stream:
-                for piece in pieces:
-                    stream.write(piece)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_file(target, details.file_or_log(self, name))
         return target
 
     def download_files(
@@ -823,43 +813,41 @@ class Run:
         sample_output_dataset: Any = None,
         resource_configuration: Any = None,
         **kwargs: Any,
-    ) -> KeptModel:
-        """Keep a model's files with the run and label the run with its name. There is no registry yet that gives versions.
+    ) -> Model:
+        """Give a registered model its next version, made of files of this run; there is such a model from then on.
+
+        The version keeps the files as they are now, whatever the run writes later. While the run is recorded by this process,
+        a store that is away does not stop it: a line on stderr says so, and the model's `version` is 0.
 
         Args:
-            model_name: what it is called.
-            model_path: a file or folder of the run, or one on this disk that is uploaded first; by default `model_name`.
-            tags: of the model; kept as labels of the run, `model.<name>.<tag>`.
-            properties: the same.
+            model_name: letters, digits, `-`, `.`, `_`.
+            model_path: a file or folder of the run; while this process records it, one on this disk, which is uploaded, comes
+                first. By default `model_name`.
+            tags: labels that may change; values become text.
+            properties: facts that never change; values become text.
+            datasets: (purpose, data set) pairs.
 
         Raises:
-            ModelPathNotFoundException: neither the run nor this disk has it; the message lists the run's files.
+            ModelPathNotFoundException: there is no such path; the message lists the run's files.
+            WebserviceException: the name cannot be used, or a framework's version comes without the framework.
         """
-        from tracklog.sdk.exceptions import ModelPathNotFoundException
+        from tracklog.sdk.model import register_from_run
 
-        given = str(model_path if model_path is not None else model_name)
-        path = validate_artifact_path(Path(given).as_posix().removeprefix("./") or given)
-        kept = self.get_file_names()
-        if not any(name == path or name.startswith(path + "/") for name in kept):
-            if Path(given).is_file():
-                self.upload_file(path, given)
-            elif Path(given).is_dir():
-                self.upload_folder(path, given)
-            else:
-                listed = ", ".join(kept[:20]) or "none"
-                raise ModelPathNotFoundException(
-                    f"There is no {given!r} to register, neither among the files of run {self.id} nor in {Path.cwd()}. "
-                    f"Files of the run: {listed}."
-                )
-        more = {**(tags or {}), **(properties or {})}
-        self.set_tags({f"model.{model_name}": path, **{f"model.{model_name}.{key}": value for key, value in more.items()}})
-        if not self._experiment.workspace.settings.quiet:
-            print(  # noqa: T201
-                f"tracklog: model {model_name!r} is kept as {path} of run {self.id}, without a version: "
-                "there is no model registry yet.",
-                file=sys.stderr,
-            )
-        return KeptModel(self, model_name, path, dict(tags or {}), dict(properties or {}), description or "")
+        return register_from_run(
+            self,
+            model_name,
+            model_path,
+            is_recorded_here=self._is_live or isinstance(self, _SubmittedRun),
+            tags=tags,
+            properties=properties,
+            description=description,
+            datasets=datasets,
+            model_framework=model_framework,
+            model_framework_version=model_framework_version,
+            sample_input_dataset=sample_input_dataset,
+            sample_output_dataset=sample_output_dataset,
+            resource_configuration=resource_configuration,
+        )
 
     @classmethod
     def get_docs_url(cls) -> str:
@@ -1298,50 +1286,20 @@ def _submitted_environment() -> tuple[str, str] | None:
     return os.environ["AZUREML_RUN_ID"], os.environ["AZUREML_ARM_PROJECT_NAME"]
 
 
+def context_workspace() -> Workspace | None:
+    """Return the workspace of the run this script belongs to; None while it belongs to none."""
+    from tracklog.sdk.workspace import Workspace
+
+    submitted = _submitted_environment()
+    known = _contexts.get(submitted)
+    if known is not None:
+        return known.experiment.workspace
+    return None if submitted is None else Workspace()
+
+
 def get_run(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True) -> Run:
     """Return a run of an experiment's workspace by its id."""
     return experiment.workspace.get_run(run_id)
-
-
-class KeptModel:
-    """A model whose files are kept with a run: what `Run.register_model` returns."""
-
-    def __init__(
-        self, run: Run, name: str, path: str, tags: dict[str, Any], properties: dict[str, Any], description: str
-    ) -> None:
-        self.run = run
-        self.run_id = run.id
-        self.experiment_name = run.experiment.name
-        self.workspace = run.experiment.workspace
-        self.name = name
-        self.path = path
-        self.tags = tags
-        self.properties = properties
-        self.description = description
-        self.url = _artifact_address(run.id, path)
-
-    @property
-    def version(self) -> int:
-        """Say that there is none."""
-        raise NotSupportedError(f"Model {self.name!r} has no version: there is no model registry yet. Its run is {self.run_id}.")
-
-    @property
-    def id(self) -> str:
-        """The run's id and the name."""
-        return f"{self.run_id}:{self.name}"
-
-    def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
-        """Write the model's files below a folder; return the path."""
-        target = Path(target_dir) / self.path.rsplit("/", 1)[-1]
-        if target.exists() and not (exist_ok or exists_ok):
-            raise UserErrorException(f"{target} exists already. Pass exist_ok=True to replace it.")
-        if self.path in self.run.get_file_names():
-            return str(self.run.download_file(self.path, target))
-        self.run.download_files(self.path, target, append_prefix=False)
-        return str(target)
-
-    def __repr__(self) -> str:
-        return f"KeptModel(name={self.name!r}, path={self.path!r}, run_id={self.run_id!r})"
 
 
 class MetricFile:
@@ -1411,6 +1369,19 @@ def _filter(tags: Any, properties: Any, type_: str | None, status: str | None) -
     return passes
 
 
+def write_file(target: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file to disk: complete or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with partial.open("wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _artifact_address(run_id: str, path: str) -> str:
     return f"aml://artifactId/ExperimentRun/dcid.{run_id}/{path}"
 
@@ -1419,7 +1390,8 @@ def _uri_option(uri: str) -> str:
     return "" if uri == str(Path.home() / ".tracklog") else f" {uri}"
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who runs this process; "" when nobody knows."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # no such user in a container

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracklog.sdk.data import AbstractDataset
     from tracklog.sdk.datastore import AbstractAzureStorageDatastore
     from tracklog.sdk.experiment import Experiment
+    from tracklog.sdk.model import Model
     from tracklog.sdk.run import Run
 
 _PAGE = 200  # runs asked for at once when listing
@@ -54,8 +55,8 @@ class Workspace:
         self._name = workspace_name
         if workspace_name is not None:
             self.subscription_id = subscription_id or str(uri or "")
-            named = named_uri(workspace_name)
-            uri = os.environ.get("TRACKLOG_URI") or named
+            # With an address the name is a label: a submitted script is told that of a server, which is its address.
+            uri = os.environ.get("TRACKLOG_URI") or named_uri(workspace_name)
         self.settings = Settings.read(uri)
         self.location = "local"
         self.sku = "basic"
@@ -291,13 +292,19 @@ class Workspace:
 
         return {target.name: target for target in ComputeTarget.list(self)}
 
+    @property
+    def models(self) -> dict[str, Model]:
+        """The highest version of each registered model by name."""
+        from tracklog.sdk.model import Model
+
+        return Model.latest(self)
+
     def _none(self) -> dict[str, Any]:
         """Return nothing: tracklog has none of these, so a workspace lists none."""
         return {}
 
     images = property(_none)
     linked_services = property(_none)
-    models = property(_none)
     private_endpoints = property(_none)
     webservices = property(_none)
 

@@ -8,6 +8,7 @@ from tracklog.sdk.configuration import ContainerRegistry, Environment, RunConfig
 from tracklog.sdk.data import Dataset
 from tracklog.sdk.datastore import Datastore
 from tracklog.sdk.experiment import Experiment
+from tracklog.sdk.model import Model
 from tracklog.sdk.run import Run, get_run
 from tracklog.sdk.submitted import ScriptRun
 from tracklog.sdk.workspace import Workspace
@@ -22,6 +23,7 @@ __all__ = [
     "Datastore",
     "Environment",
     "Experiment",
+    "Model",
     "Run",
     "RunConfiguration",
     "ScriptRun",
