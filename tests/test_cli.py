@@ -24,6 +24,7 @@ from typer.testing import CliRunner, Result
 import tracklog
 from tracklog.cli import app
 from tracklog.records import Batch, LogLine, LogLines, RunStarted, RunStatus, StatusChanged
+from tracklog.sdk.model import Model
 from tracklog.storage.local import LocalStore
 
 START_TIMEOUT_S = 30
@@ -106,9 +107,69 @@ def used_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+# ------------------------------------------------------------------------- models
+
+
+@pytest.fixture
+def models(workspace: Path) -> Path:
+    """The workspace with two models: `ridge` of a run in two versions, `net` of a file."""
+    place = tracklog.Workspace(workspace)
+    run = place.get_run("abc0")
+    run.register_model("ridge", "model.txt", tags={"area": "diabetes"}, properties={"AUC": 0.9}, description="first")
+    second = run.register_model("ridge", "model.txt")
+    second.set_stage("Production")
+    second.add_alias("champion")
+    Model.register(place, __file__, "net")
+    return workspace
+
+
+def test_models_are_listed(models: Path) -> None:
+    text = ok("models", "-w", models)
+
+    assert text == ok("models", "list", "-w", models)
+    header, net, ridge = (re.split(r"\s{2,}", line.strip()) for line in text.splitlines())
+    assert header[:5] == ["name", "latest", "versions", "stages", "aliases"]
+    assert net[:3] == ["net", "1", "1"]
+    assert ridge[:5] == ["ridge", "2", "2", "Production 2", "champion 2"]
+    assert [model["name"] for model in json.loads(ok("models", "--json", "-w", models))] == ["net", "ridge"]
+    assert "ridge" not in ok("models", "list", "NET", "-w", models)
+    assert ok("models", "list", "nothing", "-w", models).startswith("No model matches")
+
+
+def test_a_workspace_without_models_says_how_to_make_one(workspace: Path) -> None:
+    assert "run.register_model" in ok("models", "-w", workspace)
+    assert json.loads(ok("models", "--json", "-w", workspace)) == []
+
+
+def test_a_model_is_shown_with_its_versions(models: Path) -> None:
+    text = ok("models", "show", "ridge", "-w", models)
+
+    assert "champion → 2" in text
+    rows = [line.split() for line in text.splitlines()[-2:]]
+    assert [row[:2] for row in rows] == [["2", "Production"], ["1", "None"]]
+    assert all("runs:/abc0/model.txt" in row for row in rows)
+    shown = json.loads(ok("models", "show", "ridge", "--json", "-w", models))
+    assert [version["version"] for version in shown["versions"]] == [2, 1]
+
+
+def test_a_version_is_shown_with_its_files(models: Path) -> None:
+    text = ok("models", "show", "ridge:1", "-w", models)
+
+    for part in ("ridge:1", "runs:/abc0/model.txt", "abc0", "first", "diabetes", "AUC", "model.txt"):
+        assert part in text
+    shown = json.loads(ok("models", "show", "net:1", "--json", "-w", models))
+    assert [file["path"] for file in shown["artifacts"]] == ["test_cli.py"]
+
+
+def test_a_model_that_is_not_there_is_one_line(models: Path) -> None:
+    assert "Did you mean `ridge`?" in refused(1, "models", "show", "rigde", "-w", models)
+    assert "Its versions: 2, 1" in refused(1, "models", "show", "ridge:3", "-w", models)
+    assert "NAME:VERSION" in refused(2, "models", "show", "ridge:x", "-w", models)
+
+
 # ------------------------------------------------------------------------ general
 
-COMMANDS = ["ui", "serve", "demo", "ls", "show", "logs", "export", "sync", "gc", "rm", "doctor"]
+COMMANDS = ["ui", "serve", "demo", "ls", "show", "logs", "models", "export", "sync", "gc", "rm", "doctor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -556,7 +617,7 @@ def test_gc_removes_deleted_runs_for_good(workspace: Path) -> None:
     assert "1 deleted run would" in ok("gc", "--dry-run", "-w", workspace)
     assert ok("gc", "-w", workspace).startswith("0 deleted runs")
 
-    assert ok("gc", "--deleted-before", "0", "-w", workspace).startswith("1 deleted runs removed")
+    assert ok("gc", "--deleted-before", "0", "-w", workspace).startswith("1 deleted runs and 0 deleted models removed")
 
     refused(1, "show", "abc0", "-w", workspace)
 

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Experiment", "Run", "TracklogError", "Workspace", "__version__", "get_run", "runs", "start_run"]
+__all__ = ["Experiment", "Model", "Run", "TracklogError", "Workspace", "__version__", "get_run", "runs", "start_run"]
 
 if TYPE_CHECKING:
     from tracklog.errors import TracklogError
     from tracklog.sdk import Experiment, Run, Workspace
+    from tracklog.sdk.model import Model
     from tracklog.sdk.native import get_run, runs, start_run
 
 _HOME = {
     "Experiment": "tracklog.sdk",
+    "Model": "tracklog.sdk.model",
     "Run": "tracklog.sdk",
     "TracklogError": "tracklog.errors",
     "Workspace": "tracklog.sdk",

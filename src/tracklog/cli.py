@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tracklog.settings import Settings
-    from tracklog.storage import MetricSummary, RunInfo, RunQuery, SeriesBuckets, Store
+    from tracklog.storage import ArtifactInfo, MetricSummary, RunInfo, RunQuery, SeriesBuckets, Store
 
 _SHORT_ID_CHARS = 8
 # How many params and metrics `ls` shows: the first pair that fits.
@@ -460,17 +460,11 @@ def show(run: _RunName, as_json: _Json = False, uri: _Uri = None) -> None:
     console = _console()
     console.print(_facts(_head(info)))
     for title, values in (("Params", info.params), ("Tags", info.tags), ("Properties", info.properties)):
-        if values:
-            console.print(f"\n[bold]{title}[/bold]")
-            console.print(_facts([(name, _plain(str(value))) for name, value in sorted(values.items())]))
+        _print_labels(console, title, values)
     if info.metrics:
         console.print("\n[bold]Metrics[/bold]")
         console.print(_metric_table(info.metrics, sparks, console.width))
-    if files:
-        console.print("\n[bold]Files[/bold]")
-        console.print(_facts([(_size(one.size_bytes), one.path) for one in files[:_SHOWN_FILES]], justify="right"))
-        if len(files) > _SHOWN_FILES:
-            console.print(f"… and {len(files) - _SHOWN_FILES} more; --json lists all")
+    _print_files(console, files)
     if info.error is not None:
         from rich.text import Text
 
@@ -548,6 +542,178 @@ def _print_lines(lines: Sequence[str] | Any) -> None:
 
 
 # ------------------------------------------------------------------- finding a run
+
+
+# -------------------------------------------------------------------------- models
+
+_models = typer.Typer(no_args_is_help=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(_models, name="models", rich_help_panel="Read")
+
+
+@_models.callback(invoke_without_command=True)
+def _list_models_by_default(context: typer.Context, as_json: _Json = False, uri: _Uri = None) -> None:
+    """List registered models, or show one with its versions.
+
+    \b
+    Examples:
+      tracklog models
+      tracklog models list mnist
+      tracklog models show sklearn_mnist
+    """
+    if context.invoked_subcommand is None:
+        list_models(None, as_json, uri)
+
+
+@_models.command("list")
+def list_models(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="Words that must occur in name, description or a tag.")
+    ] = None,
+    as_json: _Json = False,
+    uri: _Uri = None,
+) -> None:
+    """List registered models by name.
+
+    \b
+    Examples:
+      tracklog models list
+      tracklog models list mnist --json
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from tracklog.storage.registry import MAX_MODELS_PAGE, ModelQuery
+
+    with _opened(uri) as store:
+        found = store.registry.search_models(ModelQuery(text=" ".join(words or []), limit=MAX_MODELS_PAGE)).models
+        where = store.uri
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        print(
+            "No model matches. `tracklog models` lists all."
+            if words
+            else f"No models in {where} yet. Register one with run.register_model(name, path) in a script."
+        )
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column, justify in (
+        ("name", "left"),
+        ("latest", "right"),
+        ("versions", "right"),
+        ("stages", "left"),
+        ("aliases", "left"),
+    ):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]  # the words are a literal's
+    table.add_column("changed", no_wrap=True, min_width=10)
+    table.add_column("description", overflow="ellipsis", no_wrap=True)
+    for one in found:
+        stages = [f"{version.stage} {version.version}" for version in one.latest if version.stage != "None"]
+        table.add_row(
+            Text(one.name, style="cyan"),
+            str(max((version.version for version in one.latest), default="")),
+            str(one.versions),
+            ", ".join(stages),
+            ", ".join(f"{alias} {version}" for alias, version in one.aliases.items()),
+            _ago(one.updated_ms),
+            Text(_plain(one.description)),
+        )
+    _console().print(table)
+
+
+@_models.command("show")
+def show_model(
+    model: Annotated[str, typer.Argument(metavar="NAME[:VERSION]", help="A registered model, or one version of it.")],
+    as_json: _Json = False,
+    uri: _Uri = None,
+) -> None:
+    """Show a registered model with its versions, or one version with its files.
+
+    \b
+    Examples:
+      tracklog models show sklearn_mnist
+      tracklog models show sklearn_mnist:3
+    """
+    name, colon, number = model.partition(":")
+    if colon and not number.isdecimal():
+        raise InvalidValueError(
+            f"Cannot read `{model}` as a version of a model. Expected NAME:VERSION, for example {name}:1.",
+            parameter="model",
+            given=model,
+        )
+    with _opened(uri) as store:
+        if colon:
+            _show_version(store, name, int(number), as_json)
+        else:
+            _show_model(store, name, as_json)
+
+
+def _show_model(store: Store, name: str, as_json: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tracklog.storage.registry import MAX_MODELS_PAGE, VersionQuery
+
+    found = store.registry.get_model(name)
+    query = VersionQuery(name=name, order_by=["-version"], limit=MAX_MODELS_PAGE)
+    versions = store.registry.search_versions(query).versions
+    if as_json:
+        _print_json({"model": found, "versions": versions})
+        return
+    console = _console()
+    facts = [
+        ("Model", found.name),
+        ("Description", found.description),
+        ("Created", f"{_clock(found.created_ms)} ({_ago(found.created_ms)})"),
+        ("Aliases", ", ".join(f"{alias} → {version}" for alias, version in found.aliases.items())),
+    ]
+    console.print(_facts([(label, value) for label, value in facts if value]))
+    _print_labels(console, "Tags", found.tags)
+    if not versions:
+        return
+    console.print("\n[bold]Versions[/bold]")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("version", justify="right", no_wrap=True)
+    for column in ("stage", "aliases", "made", "user", "source"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    for one in versions:
+        cells = (one.stage, ", ".join(one.aliases), _ago(one.created_ms), one.user, one.source)
+        table.add_row(Text(str(one.version), style="cyan"), *(Text(cell) for cell in cells))
+    console.print(table)
+
+
+def _show_version(store: Store, name: str, number: int, as_json: bool) -> None:
+    from tracklog.storage.registry import files_of
+
+    found = store.registry.get_version(name, number)
+    place = files_of(found)
+    files = []
+    if place is not None:
+        owner, path = place
+        with contextlib.suppress(NotFoundError):  # the run is gone, or a single file, which is no folder
+            files = store.artifacts(owner, path)
+        if path and not files:
+            with contextlib.suppress(NotFoundError):
+                files = [store.artifact(owner, path)]
+    if as_json:
+        _print_json({"version": found, "artifacts": files})
+        return
+    console = _console()
+    facts = [
+        ("Model", f"{found.name}:{found.version}"),
+        ("Stage", "" if found.stage == "None" else found.stage),
+        ("Aliases", ", ".join(found.aliases)),
+        ("Made", f"{_clock(found.created_ms)} ({_ago(found.created_ms)})"),
+        ("User", found.user),
+        ("Run", found.run_id),
+        ("Source", found.source),
+        ("Description", found.description),
+    ]
+    console.print(_facts([(label, value) for label, value in facts if value]))
+    _print_labels(console, "Tags", found.tags)
+    _print_labels(console, "Properties", found.properties)
+    _print_files(console, files)
 
 
 def _opened(uri: str | None, *, create: bool = False) -> contextlib.closing[Store]:
@@ -776,6 +942,20 @@ def _head(info: RunInfo) -> list[tuple[str, Any]]:
     ]
     rows += [(topic.capitalize(), _topic(info.info.get(topic))) for topic in ("command", "git", "host")]
     return [(name, value) for name, value in rows if value]
+
+
+def _print_labels(console: Console, title: str, labels: Mapping[str, Any]) -> None:
+    if labels:
+        console.print(f"\n[bold]{title}[/bold]")
+        console.print(_facts([(name, _plain(str(value))) for name, value in sorted(labels.items())]))
+
+
+def _print_files(console: Console, files: Sequence[ArtifactInfo]) -> None:
+    if files:
+        console.print("\n[bold]Files[/bold]")
+        console.print(_facts([(_size(one.size_bytes), one.path) for one in files[:_SHOWN_FILES]], justify="right"))
+        if len(files) > _SHOWN_FILES:
+            console.print(f"… and {len(files) - _SHOWN_FILES} more; --json lists all")
 
 
 def _topic(value: Any) -> str:
@@ -1188,7 +1368,7 @@ def _journal_roots(settings: Settings) -> list[tuple[Path, str]]:
 def gc(
     deleted_before: Annotated[
         float,
-        typer.Option(metavar="DAYS", min=0, help="Remove runs for good that were deleted so long ago; 0: all deleted ones."),
+        typer.Option(metavar="DAYS", min=0, help="Remove for good what was deleted so many days ago; 0: all that is deleted."),
     ] = _GC_DAYS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is there to clean up.")] = False,
     uri: _Uri = None,
@@ -1213,7 +1393,8 @@ def gc(
         with _console(stderr=True).status("Cleaning up"):
             report = store.gc(deleted_before_ms=_now_ms() - int(deleted_before * 86_400_000))
     print(
-        f"{report.runs_deleted} deleted runs removed for good, {report.journals_recovered} journals stored, "
+        f"{report.runs_deleted} deleted runs and {report.models_deleted} deleted models removed for good, "
+        f"{report.journals_recovered} journals stored, "
         f"{_size(report.bytes_before)} → {_size(report.bytes_after)}."
     )
 
