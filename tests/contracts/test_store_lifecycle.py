@@ -225,6 +225,16 @@ def test_a_client_without_a_journal_starts_at_zero(store: Store, experiment: str
         store.apply(batch)
 
 
+def test_the_last_word_of_a_client_without_a_journal_counts_whatever_its_time(store: Store, experiment: str) -> None:
+    run_id = client_run(store, experiment)
+
+    store.apply(sent(run_id, StatusChanged(RunStatus.COMPLETED, 4711)))
+    assert (store.get_run(run_id).status, store.get_run(run_id).end_ms) == (RunStatus.COMPLETED, 4711)
+
+    store.apply(sent(run_id, StatusChanged(RunStatus.FAILED, 42)))
+    assert (store.get_run(run_id).status, store.get_run(run_id).end_ms) == (RunStatus.FAILED, 42)
+
+
 def test_a_client_without_a_journal_may_be_silent_for_long(store: Store, experiment: str) -> None:
     run_id = client_run(store, experiment)
     tagged = sent(run_id, TagsSet({"a": "1"}))

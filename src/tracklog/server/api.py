@@ -16,6 +16,7 @@ import uuid
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -593,18 +594,24 @@ async def _artifacts(request: Request) -> Response:
 
 
 async def _get_artifact(request: Request) -> Response:
-    store, run_id = _store(request), request.path_params["run_id"]
-    path = validate_artifact_path(request.path_params["path"])
+    given = request.path_params
+    return await sent_file(_store(request), request, given["run_id"], given["path"], attachment=_Query(request).flag("download"))
+
+
+async def sent_file(store: Store, request: Request, run_id: str, path: str, *, attachment: bool) -> Response:
+    """Answer with a file of a run or logged model, or a range of it; it is never run in our pages."""
+    path = validate_artifact_path(path)
     info = await _in_thread(store.artifact, run_id, path)
     etag = f'"{info.sha256}"'
     headers = {
         **_SANDBOX,
         "ETag": etag,
         "Accept-Ranges": "bytes",
+        "Last-Modified": formatdate(info.modified_ms / 1000, usegmt=True),
         "Cache-Control": "no-cache",
         "Content-Type": info.content_type + ("; charset=utf-8" if info.content_type.startswith("text/") else ""),
     }
-    if _Query(request).flag("download"):
+    if attachment:
         name = path.rsplit("/", 1)[-1]
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
@@ -709,8 +716,13 @@ def _zipped(store: Store, run_id: str, files: Sequence[ArtifactInfo], above: int
 
 
 async def _put_artifact(request: Request) -> Response:
-    store, run_id = _store(request), request.path_params["run_id"]
-    path = validate_artifact_path(request.path_params["path"])
+    given = request.path_params
+    return json_response(await received_file(_store(request), request, given["run_id"], given["path"]))
+
+
+async def received_file(store: Store, request: Request, run_id: str, path: str) -> ArtifactInfo:
+    """Store the body as a file of a run or logged model; it goes from the network to the store's disk, not through memory."""
+    path = validate_artifact_path(path)
     await _in_thread(store.artifacts, run_id, path)  # before the body is read: an unknown run or logged model is a 404
     with tempfile.NamedTemporaryFile(dir=request.app.state.staging, delete=False) as target:
         staged = Path(target.name)
@@ -719,10 +731,9 @@ async def _put_artifact(request: Request) -> Response:
                 if piece:
                     await _in_thread(target.write, piece)
             target.flush()
-            info = await _in_thread(store.put_artifact, run_id, path, staged, move=True)
+            return await _in_thread(store.put_artifact, run_id, path, staged, move=True)
         finally:
             staged.unlink(missing_ok=True)  # noqa: ASYNC240
-    return json_response(info)
 
 
 async def _delete_artifact(request: Request) -> Response:

@@ -17,6 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +34,7 @@ from tracklog.server.api import (
     parameter_of,
 )
 from tracklog.server.live import Live
+from tracklog.server.mlflow_api import mlflow_route
 from tracklog.storage import Store
 
 _log = logging.getLogger(__name__)
@@ -76,7 +78,11 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True, staging: 
             yield
         await live.close()
 
-    routes = [StarletteRoute(route.path, _answered(route.handler, route.query), methods=[route.method]) for route in ROUTES]
+    def clock_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    routes: list[BaseRoute] = [mlflow_route(store, clock_ms, lambda: Path(app.state.staging))]
+    routes += [StarletteRoute(route.path, _answered(route.handler, route.query), methods=[route.method]) for route in ROUTES]
     routes += [
         StarletteRoute("/api/v1/events", _answered(live.events, ["since"]), methods=["GET"]),
         StarletteRoute("/health", health, methods=["GET"]),
@@ -92,8 +98,8 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True, staging: 
     )
     app.state.store = store
     app.state.workspace = workspace
-    app.state.started_ms = time.time_ns() // 1_000_000
-    app.state.clock_ms = lambda: time.time_ns() // 1_000_000
+    app.state.started_ms = clock_ms()
+    app.state.clock_ms = clock_ms
     app.state.live = live
     app.add_middleware(_SameOrigin, loopback=loopback)
     return app

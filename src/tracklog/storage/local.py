@@ -231,7 +231,7 @@ _INSERT_RUN_MODEL = text(
 _SET_STATUS = text(
     "UPDATE runs SET status = :status, status_ms = :time, end_ms = :end, lost = 0,"
     " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END"
-    " WHERE pk = :pk AND status_ms <= :time"
+    " WHERE pk = :pk AND (status_ms <= :time OR CAST(:late AS INTEGER) = 0)"
 ).bindparams(bindparam("end", type_=BigInteger), bindparam("error", type_=Text))
 _INSERT_CHANGE = text("INSERT INTO changes (run_id, experiment, what, time_ms) VALUES (:run, :experiment, :what, :now)")
 
@@ -616,6 +616,8 @@ class LocalStore:
                 "end": event.time_ms if event.status.is_final() else None,
                 "keep_error": int(event.error is None and event.status is RunStatus.FAILED),
                 "error": None if event.error is None else _json(event.error),
+                # Journals arrive late and in any order. What comes without one is said now, of whatever time.
+                "late": int(run.has_journal),
             },
         ).rowcount
         if changed:
