@@ -731,13 +731,15 @@ def _search(store: Store, query: RunQuery, limit: int) -> tuple[list[RunInfo], i
 
     found: list[RunInfo] = []
     token: str | None = None
+    total = 0
     while True:
         size = MAX_PAGE if limit == 0 else min(MAX_PAGE, limit - len(found))
-        page = store.search_runs(msgspec.structs.replace(query, limit=size, page_token=token))
+        page = store.search_runs(msgspec.structs.replace(query, limit=size, page_token=token, count=token is None))
         found.extend(page.runs)
+        total = total if page.total is None else page.total
         token = page.next_page_token
         if token is None or (limit and len(found) >= limit):
-            return found, page.total
+            return found, total
 
 
 def _find(store: Store, given: str, *, deleted: bool = False) -> RunInfo:

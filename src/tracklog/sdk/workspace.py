@@ -358,12 +358,13 @@ class Workspace:
         from tracklog.sdk.recorder import flush_living
 
         flush_living(self.uri)
-        page = self.store.search_runs(msgspec.structs.replace(query, limit=_PAGE))
+        token: str | None = None
         while True:
+            page = self.store.search_runs(msgspec.structs.replace(query, limit=_PAGE, page_token=token, count=False))
             yield from page.runs
-            if page.next_page_token is None:
+            token = page.next_page_token
+            if token is None:
                 return
-            page = self.store.search_runs(msgspec.structs.replace(query, limit=_PAGE, page_token=page.next_page_token))
 
     def portal_url(self) -> str | None:
         """Return the address of the portal that shows this workspace, None when none is running."""

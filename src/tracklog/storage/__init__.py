@@ -134,9 +134,10 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     `filter`: a condition in the filter language, see `tracklog.storage.filters`; "" finds all.
     `text`: words, each must occur (any case) in the run's name, id, experiment, status, type, user, a tag or a param.
     `order_by`: one or several, the first weighs most, of `start`, `end`, `name`, `number`, `status`, `duration`,
-    `experiment`, `user`, `id`, or `metric:NAME`, `param:NAME`, `tag:NAME`; `metric.min:NAME`, `metric.max:NAME` and
-    `metric.mean:NAME` are the other numbers of a series. A leading `-` turns it round. Runs without
-    the value come last either way, NaN between them and numbers; equal values: newest first.
+    `experiment`, `user`, `id`, or `metric:NAME`, `param:NAME`, `tag:NAME`; `metric.min:NAME`, `metric.max:NAME`,
+    `metric.mean:NAME`, `metric.count:NAME` and `metric.step:NAME` are the other numbers of a series. A leading `-` turns it
+    round. Runs without the value come last either way, NaN between them and numbers; equal values: newest first.
+    `count`: whether to count the runs of all pages, which among 100,000 runs takes longer than to find a page.
     """
 
     experiment: str | None = None
@@ -155,13 +156,14 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     order_by: str | list[str] = "-start"
     limit: int = 100
     page_token: str | None = None
+    count: bool = True
 
 
 class RunPage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One page of a search; `next_page_token` is None on the last. `total` counts all pages."""
+    """One page of a search; `next_page_token` is None on the last. `total` counts all pages; None: it was not asked for."""
 
     runs: list[RunInfo]
-    total: int
+    total: int | None = None
     next_page_token: str | None = None
 
 

@@ -29,6 +29,7 @@ from tracklog.errors import (
 )
 from tracklog.locks import locked
 from tracklog.storage import DATABASE, DEFAULT_EXPERIMENT
+from tracklog.storage.filters import like
 
 BUSY_TIMEOUT_S = 60  # 64 writers that each commit for some ms queue for less; drainers try again after
 _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount takes longer
@@ -199,6 +200,7 @@ class Catalog:
             except ModuleNotFoundError as error:
                 raise MissingExtraError("psycopg", "postgres", "A catalog in PostgreSQL") from error
         self.is_sqlite = self._engine.dialect.name == "sqlite"
+        self._unicode_collation: str | None = None  # asked for once
         _forget_connections_after_fork(self._engine)
 
     def open(self) -> None:
@@ -247,6 +249,23 @@ class Catalog:
         """Keep other transactions that lock the same topic waiting until this one ends. SQLite has one lock anyway."""
         if not self.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:topic, 0))"), {"topic": topic})
+
+    def unicode_collation(self, connection: Connection) -> str:
+        """Return the collation whose lower() knows all letters of Unicode; "" where there is none, as in SQLite."""
+        if self._unicode_collation is None:
+            # The first comes with PostgreSQL 17 and later, the other where it was built with ICU.
+            known = (
+                []
+                if self.is_sqlite
+                else connection.exec_driver_sql(
+                    "SELECT collname FROM pg_collation WHERE collname IN ('pg_c_utf8', 'und-x-icu')"
+                    " AND collencoding IN (-1, pg_char_to_encoding(getdatabaseencoding())) ORDER BY collname"
+                )
+                .scalars()
+                .all()
+            )
+            self._unicode_collation = str(known[0]) if known else ""
+        return self._unicode_collation
 
     def shrink(self) -> None:
         """Give free pages back to the file system."""
@@ -399,8 +418,19 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = NORMAL")  # safe with WAL; the journal covers the last commit's power loss
     cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute("PRAGMA mmap_size = 268435456")  # reading chunks without a copy through read()
+    cursor.execute("PRAGMA mmap_size = 2147418112")  # reading without a copy through read(); the most SQLite takes
     cursor.close()
+    # What SQLite cannot do itself: letters beyond ASCII without their case.
+    connection.create_function("tracklog_ilike", 2, _is_ilike, deterministic=True)
+    connection.create_function("tracklog_contains", 2, _contains, deterministic=True)
+
+
+def _is_ilike(value: str, pattern: str) -> bool:
+    return like(pattern, True).fits(value)
+
+
+def _contains(value: str, word: str) -> bool:
+    return word.casefold() in value.casefold()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -52,6 +52,7 @@ Value: TypeAlias = "str | float | tuple[str, ...] | tuple[float, ...] | None"
 
 MAX_CHARS = 100_000  # room for the ids of some thousand runs
 MAX_COMPARISONS = 200  # SQLite takes expressions 1,000 deep, and a chain of `and` is as deep as it is long
+MAX_PATTERN_CHARS = 5000  # of `like`; SQLite takes ten times as many
 MAX_DEPTH = 50  # of parentheses and `not`: evaluated recursively
 
 # Words of MLflow's clients for a status, in capitals; ours are read in any case.
@@ -321,6 +322,8 @@ class Vocabulary:
         def refused(reason: str) -> FilterError:
             return complaint(text, one.start, one.end, reason)
 
+        if one.operator in _PATTERNS and len(str(one.value)) > MAX_PATTERN_CHARS:
+            raise refused(f"a pattern has at most {MAX_PATTERN_CHARS} characters")
         if one.entity != "attribute":
             if one.entity not in self._entities:
                 raise refused(f"{self._things} have no {one.entity.partition('.')[0]}s")

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy import Connection
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.records import ParamValue
 from tracklog.storage import Common, GroupQuery, RunGroup, RunGroups, Spread
-from tracklog.storage.query import EQUAL_ATTRIBUTES, STATUS_SQL, RunSearch
+from tracklog.storage.catalog import plain
+from tracklog.storage.search import EQUAL_ATTRIBUTES, STATUS_SQL, RunSearch
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +46,7 @@ def group_runs(connection: Connection, query: GroupQuery, search: RunSearch) -> 
         raise InvalidValueError(
             f"Cannot return {query.limit} groups. Expected 1 to {MAX_GROUPS}.", parameter="limit", given=query.limit
         )
-    rows = _read(connection, search, f"r.pk, r.start_ms, {STATUS_SQL} AS status", "", "")
+    rows = search.read(connection, f"r.pk, r.start_ms, {STATUS_SQL} AS status")
     if not rows:
         return RunGroups(groups=[], total=0, runs=0)
     position = {row[0]: at for at, row in enumerate(rows)}
@@ -89,28 +90,18 @@ def group_runs(connection: Connection, query: GroupQuery, search: RunSearch) -> 
     )
 
 
-def _read(connection: Connection, search: RunSearch, columns: str, join: str, name: str) -> Sequence[Any]:
-    """Return `columns` of every run of a search; `join` may speak of the table `v` and of `:column_name`."""
-    statement: TextClause = text(f"SELECT {columns} {search.tables} {join} WHERE {search.condition}")
-    lists = [bindparam(one, expanding=True, type_=kind) for one, kind in search.expanding.items()]
-    statement = statement.bindparams(*lists)
-    given = {**search.parameters, "column_name": name}
-    wanted = {one: given[one] for one in statement.compile().params if one in given}
-    return connection.execute(statement, wanted).all()
-
-
 def _labels(connection: Connection, search: RunSearch, column: str, position: dict[int, int], parameter: str) -> list[ParamValue]:
     """Return what each run has in a column, in the order of `position`; None for nothing."""
     kind, _, name = column.partition(":")
     labels: list[ParamValue] = [None] * len(position)
     if column in EQUAL_ATTRIBUTES:
-        rows: Iterable[Any] = _read(connection, search, f"r.pk, {EQUAL_ATTRIBUTES[column]}", "", "")
+        rows: Iterable[Any] = search.read(connection, f"r.pk, {EQUAL_ATTRIBUTES[column]}")
     elif kind == "tag" and name:
         join = "JOIN tags v ON v.run_pk = r.pk AND v.name = :column_name"
-        rows = _read(connection, search, "r.pk, v.value", join, name.replace("\x00", "␀"))
+        rows = search.read(connection, "r.pk, v.value", join, column_name=plain(name))
     elif kind == "param" and name:
         join = "JOIN params v ON v.run_pk = r.pk AND v.name = :column_name"
-        found = _read(connection, search, "r.pk, v.kind, v.value, v.number", join, name.replace("\x00", "␀"))
+        found = search.read(connection, "r.pk, v.kind, v.value, v.number", join, column_name=plain(name))
         rows = ((row[0], label_of(row[1], row[2], row[3])) for row in found)
     else:
         raise InvalidValueError(
@@ -142,7 +133,7 @@ def _numbers(connection: Connection, search: RunSearch, column: str, position: d
     kind, _, name = column.partition(":")
     numbers = np.full(len(position), np.nan)
     join = "JOIN series v ON v.run_pk = r.pk AND v.name = :column_name AND v.col = '' AND v.is_text = 0"
-    for pk, number in _read(connection, search, f"r.pk, {_SUMMARIES[kind]}", join, name.replace("\x00", "␀")):
+    for pk, number in search.read(connection, f"r.pk, {_SUMMARIES[kind]}", join, column_name=plain(name)):
         if number is not None:
             numbers[position[pk]] = number
     return numbers

@@ -99,6 +99,7 @@ from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
 from tracklog.storage.catalog import Catalog, ensure_experiment, natural_key
 from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
+from tracklog.storage.filters import param_number, param_text
 from tracklog.storage.groups import group_runs
 from tracklog.storage.models import CatalogRegistry, no_logged_model
 from tracklog.storage.points import (
@@ -112,8 +113,9 @@ from tracklog.storage.points import (
     hot_points,
     read_hot,
 )
-from tracklog.storage.query import ALIVE_SINCE_SQL, LOST_SQL, STATUS_SQL, RunSearch, bucketed, check_series_query, is_key
+from tracklog.storage.query import bucketed, check_series_query
 from tracklog.storage.registry import Registry, is_logged_model_id
+from tracklog.storage.search import ALIVE_SINCE_SQL, LOST_SQL, STATUS_SQL, RunSearch, TextSql, is_key
 
 _log = logging.getLogger(__name__)
 
@@ -991,32 +993,32 @@ class LocalStore:
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
-        search = RunSearch(query, self._clock_ms())
-        lists = [bindparam(name, expanding=True, type_=kind) for name, kind in search.expanding.items()]
         with self._catalog.read() as connection:
-            count = text(search.count).bindparams(*lists)
-            wanted = {name: search.parameters[name] for name in count.compile().params if name in search.parameters}
-            total = int(connection.execute(count, wanted).scalar_one())
-            rows = connection.execute(text(search.page).bindparams(*lists), search.parameters).all()
-            shown_rows = rows[: search.limit]
-            runs = self._runs(connection, [row.pk for row in shown_rows])
-        token = search.token(shown_rows[-1]) if len(rows) > search.limit else None
+            search = self._search(connection, query)
+            pks, token = search.page(connection)
+            if not query.count:
+                total = None
+            elif query.page_token is None and token is None:
+                total = len(pks)
+            else:
+                total = search.total(connection)
+            runs = self._runs(connection, pks)
         return RunPage(runs=runs, total=total, next_page_token=token)
+
+    def _search(self, connection: Connection, query: RunQuery) -> RunSearch:
+        texts = TextSql(self._catalog.is_sqlite, self._catalog.unicode_collation(connection))
+        return RunSearch(query, self._clock_ms(), texts)
 
     def run_ids(self, query: RunQuery) -> list[str]:
         """See `Store.run_ids`."""
-        search = RunSearch(msgspec.structs.replace(query, limit=1, page_token=None), self._clock_ms())
-        lists = [bindparam(name, expanding=True, type_=kind) for name, kind in search.expanding.items()]
-        statement = text(search.ids).bindparams(*lists)
-        wanted = {name: search.parameters[name] for name in statement.compile().params if name in search.parameters}
         with self._catalog.read() as connection:
-            return [row[0] for row in connection.execute(statement, wanted)]
+            return self._search(connection, msgspec.structs.replace(query, limit=1, page_token=None)).ids(connection)
 
     def group_runs(self, query: GroupQuery) -> RunGroups:
         """See `Store.group_runs`."""
-        search = RunSearch(msgspec.structs.replace(query.runs, order_by="-start", limit=1, page_token=None), self._clock_ms())
+        runs = msgspec.structs.replace(query.runs, order_by="-start", limit=1, page_token=None)
         with self._catalog.read() as connection:
-            return group_runs(connection, query, search)
+            return group_runs(connection, query, self._search(connection, runs))
 
     def get_run(self, run_id: str) -> RunInfo:
         """See `Store.get_run`."""
@@ -1875,19 +1877,9 @@ def _json(value: Any) -> str:
 
 def _param_row(value: ParamValue) -> tuple[str, str, float | None]:
     """Return kind, text and number of a param; `_param_value` is the way back."""
-    if value is None:
-        return "n", "None", None
-    if isinstance(value, bool):
-        return "b", str(value), float(value)
-    if isinstance(value, int):
-        return "i", str(value), _finite_or_inf(float(value)) if abs(value) < 2**1023 else None
-    if isinstance(value, float):
-        return "f", repr(value), _finite_or_inf(value)
-    try:
-        number = _finite_or_inf(float(value))
-    except ValueError:
-        number = None
-    return "s", _plain(value), number
+    kinds = ((bool, "b"), (int, "i"), (float, "f"), (str, "s"))
+    kind = next((kind for python_type, kind in kinds if isinstance(value, python_type)), "n")
+    return kind, _plain(param_text(value)), param_number(value)
 
 
 def _param_value(kind: str, value: str) -> ParamValue:

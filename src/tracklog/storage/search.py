@@ -1,0 +1,691 @@
+"""Find runs: a query as SQL that stays fast among 100,000 runs, on SQLite and PostgreSQL.
+
+Pages go by key, never by OFFSET: a token holds the values that its last row is ordered by. Nothing is as slow as asking
+each run of an experiment for its params, so the runs that are asked come from where few are expected:
+
+- a condition that few runs meet, by an index that leads from (experiment, name, value) to them;
+- else the order, by an index that has it: the first page is full before many runs were asked;
+- else, or in a small experiment, all runs.
+
+PostgreSQL counts on statistics to choose by itself. SQLite has none that tell a rare value from a common one, so it is asked
+how many runs meet a condition, up to a bound, and `CROSS JOIN` fixes the order of its loops.
+
+NULL is never the value of a condition: comparisons stand inside of EXISTS, or beside IS NOT NULL, so that `not` means what
+`tracklog.storage.filters` says.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from sqlalchemy import BigInteger, Connection, Double, Text, bindparam, text
+from sqlalchemy.types import TypeEngine
+
+from tracklog.errors import InvalidValueError, shown
+from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, ParamValue, RunStatus
+from tracklog.storage import MAX_PAGE, RunQuery
+from tracklog.storage.catalog import plain
+from tracklog.storage.filters import RUNS, And, Comparison, Condition, Not, param_number, several
+
+_MAX_WORDS = 50  # each is ten comparisons a run
+_MAX_ORDERS = 10  # each is a join
+_FEW_RUNS = 5000  # are asked and sorted in some 20 ms
+_MANY_RUNS = 100_000  # counted in some 5 ms
+_MAX_LED_EXPERIMENTS = 50  # an index is entered once for each
+_INDEXED_CHARS = 64  # of a text, see migration 6
+_MAX_SURE_NUMBER = 1e300  # beyond it a whole number is not what its text reads as
+
+_ACTIVE = tuple(
+    status.value
+    for status in (
+        RunStatus.STARTING,
+        RunStatus.PREPARING,
+        RunStatus.RUNNING,
+        RunStatus.FINALIZING,
+        RunStatus.CANCEL_REQUESTED,
+        RunStatus.NOT_RESPONDING,
+    )
+)
+_ACTIVE_SQL = ", ".join(f"'{word}'" for word in _ACTIVE)
+
+# The oldest heartbeat of a run `r` that counts; :alive_since is now - HEARTBEAT_LOST_MS.
+ALIVE_SINCE_SQL = f":alive_since - {SILENCE_LOST_MS - HEARTBEAT_LOST_MS} * (1 - r.has_journal)"
+# What a reader sees as status.
+STATUS_SQL = (
+    f"CASE WHEN r.status IN ({_ACTIVE_SQL}) AND r.heartbeat_ms < {ALIVE_SINCE_SQL} "
+    f"THEN '{RunStatus.NOT_RESPONDING.value}' ELSE r.status END"
+)
+# Only runs that are not over have an active status; the index `runs_open` has these.
+LOST_SQL = f"end_ms IS NULL AND status IN ({_ACTIVE_SQL}) AND heartbeat_ms < {ALIVE_SINCE_SQL.replace('r.', '')} AND lost = 0"
+
+_DURATION_SQL = "(COALESCE(r.end_ms, :now) - r.start_ms)"
+_ATTRIBUTES = {
+    "id": "r.id",
+    "name": "r.name",
+    "status": f"({STATUS_SQL})",
+    "start": "r.start_ms",
+    "end": "r.end_ms",
+    "duration": f"({_DURATION_SQL} / 1000.0)",
+    "user": "r.user_name",
+    "number": "r.number",
+    "type": "r.type",
+    "description": "r.description",
+    "parent": "r.parent_id",
+}
+EQUAL_ATTRIBUTES = {  # what runs are gathered by, beside params and tags
+    "experiment": "(SELECT n.name FROM experiments n WHERE n.pk = r.experiment_pk)",
+    "status": f"({STATUS_SQL})",
+    "user": "r.user_name",
+}
+_SERIES_VALUES = {  # of a row `s` of `series`; NULL where the series has none
+    "metric": "s.last_number",
+    "metric.min": "s.min",
+    "metric.max": "s.max",
+    "metric.mean": "(CASE WHEN s.numbers > 0 THEN s.total / s.numbers END)",
+    "metric.count": "(CASE WHEN s.count > 0 THEN s.count END)",
+    "metric.step": "s.last_step",
+}
+_DATASET_COLUMNS = {"name": "d.name", "digest": "d.digest", "context": "i.context"}
+_IS_NAN_SQL = "s.last_number IS NULL AND s.last_text = 'NaN'"  # SQLite cannot store NaN
+
+_SIGNS = {"!=": "<>"}
+_RANGES = ("=", "<", "<=", ">", ">=")  # what cuts one range out of an index
+_CONSTANTS = ("0", "''")  # key expressions
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is the number of a row, such as an experiment's id; no other text is the id of anything."""
+    return re.fullmatch("0|[1-9][0-9]{0,17}", text) is not None
+
+
+@dataclass(frozen=True)
+class TextSql:
+    """How a database compares text, so that both do it alike: by code point, and without case in all of Unicode."""
+
+    is_sqlite: bool
+    unicode_collation: str = ""  # PostgreSQL's, whose lower() knows all letters; "" when there is none
+
+    def by_code_point(self, expression: str) -> str:
+        """Return an expression that is ordered as its UTF-8 is."""
+        return expression if self.is_sqlite else f'({expression} COLLATE "C")'
+
+    def like(self, expression: str, pattern: str, bind: Any, *, ignore_case: bool) -> str:
+        """Return the condition that text is like a pattern of the filter language. `bind` gives a parameter its name."""
+        if not self.is_sqlite:
+            if not ignore_case or pattern.isascii() or not self.unicode_collation:
+                return f"{expression} {'ILIKE' if ignore_case else 'LIKE'} {bind(pattern)} ESCAPE ''"
+            folded = f'COLLATE "{self.unicode_collation}"'
+            return f"lower({expression} {folded}) LIKE lower({bind(pattern)} {folded}) ESCAPE ''"
+        if not ignore_case:
+            # SQLite's LIKE has no case; GLOB has, and other signs.
+            glob = re.sub("[*?[]", "[\\g<0>]", pattern).replace("%", "*").replace("_", "?")
+            return f"{expression} GLOB {bind(glob)}"
+        return f"{expression} LIKE {bind(pattern)}" if pattern.isascii() else f"tracklog_ilike({expression}, {bind(pattern)})"
+
+    def contains(self, word: str, bind: Any) -> tuple[str, str]:
+        """Return what stands before and after a text that shall contain a word, in any case."""
+        if self.is_sqlite and not word.isascii():
+            return "tracklog_contains(", f", {bind(word)})"
+        like = bind("%" + re.sub("[!%_]", "!\\g<0>", word) + "%")
+        if self.is_sqlite:
+            return "", f" LIKE {like} ESCAPE '!'"
+        if word.isascii() or not self.unicode_collation:
+            return "", f" ILIKE {like} ESCAPE '!'"
+        folded = f'COLLATE "{self.unicode_collation}"'
+        return "lower(", f" {folded}) LIKE lower({like} {folded}) ESCAPE '!'"
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """Rows `l` of a table that an index finds and that lead to runs by `run_pk`."""
+
+    table: str
+    where: str
+    conjunct: int | None = None  # of the search's, which then need not be asked again
+
+
+@dataclass(frozen=True)
+class _OrderPart:
+    """One thing that runs are ordered by."""
+
+    join: str  # "" when it needs none
+    keys: tuple[tuple[str, str], ...]  # expressions with their directions
+    # Where an index has the order: table, condition on its rows `l` that have a value, and their keys, of which the first is 0.
+    led: tuple[str, str, tuple[tuple[str, str], ...]] | None = None
+
+
+class RunSearch:
+    """A run query, ready to be asked. For one transaction."""
+
+    def __init__(self, query: RunQuery, now_ms: int, texts: TextSql) -> None:
+        """Check a query and say it in SQL.
+
+        Raises:
+            InvalidValueError: the query cannot be answered; FilterError when it is the filter.
+        """
+        self._query = query
+        self._texts = texts
+        self._orders = [query.order_by] if isinstance(query.order_by, str) else list(query.order_by) or ["-start"]
+        self._after: list[Any] | None = None
+        if query.page_token is not None:
+            # All pages of a search go by the clock of the first, or a running duration would move between them.
+            now_ms, self._after = self._opened(query.page_token)
+        self._now_ms = now_ms
+        if not 1 <= query.limit <= MAX_PAGE:
+            raise InvalidValueError(
+                f"Cannot return {query.limit} runs in a page. Expected 1 to {MAX_PAGE}; ask for more with `page_token`.",
+                parameter="limit",
+                given=query.limit,
+            )
+        self._given: dict[str, Any] = {"alive_since": now_ms - HEARTBEAT_LOST_MS, "now": now_ms}
+        self._lists: dict[str, type[TypeEngine[Any]]] = {}  # list parameters and what they are lists of
+        condition = RUNS.condition(query.filter, now_ms=now_ms)
+        self._conjuncts = condition.conditions if isinstance(condition, And) else () if condition is None else (condition,)
+        self._said = [self._condition(one) for one in self._conjuncts]
+        self._own = [*self._fields(), *(self._equal(*one) for one in query.equal.items()), *self._words()]
+        self._places = self._placed()
+        # A tree shows what stands above its matches, too.
+        self._is_tree = query.tree and bool(self._places) and bool(self._said or len(self._own) > len(self._marks()))
+        # Ids and a parent lead to few runs by indexes of their own.
+        self._is_narrow = (
+            query.ids is not None or (query.parent_id is not None and not self._is_tree) or any(map(_names_runs, self._conjuncts))
+        )
+        self._parts = self._ordered()
+        self._keys = [key for part in self._parts for key in part.keys]
+        if self._after is not None and len(self._after) != len(self._keys):
+            raise _foreign_token(query.page_token or "")
+        # Set by `_prepare`.
+        self._experiments: list[int] | None = None  # keys of those to search, or of the first few when it is all of them
+        self._is_everywhere = False  # it is all of them
+        self._is_large = False  # they have more than a few runs
+        self._leads: list[tuple[int, _Lead]] = []  # ways to the runs, with how many rows each has; the shortest first
+
+    # ------------------------------------------------------------------------------ asking
+
+    def page(self, connection: Connection) -> tuple[list[int], str | None]:
+        """Return the keys of a page's runs in order, and the token of the next page, if there is one."""
+        if not self._prepare(connection):
+            return [], None
+        limit = self._query.limit + 1  # one more tells whether there is a next page
+        first = self._parts[0]
+        has_index = first.led is not None or self._orders[0] in ("start", "-start")
+        lead = self._leads[0][1] if self._leads and (self._leads[0][0] <= _FEW_RUNS or not has_index) else None
+        if lead is not None or first.led is None or not self._is_large or self._is_tree:
+            rows = self._execute(connection, self._statement(limit, self._after, lead))
+        else:
+            rows, after = [], self._after
+            if after is None or after[0] == 0:
+                rows = self._execute(connection, self._led_statement(limit, after, *first.led))
+                after = None
+            if len(rows) < limit:  # then come those that the index does not have
+                rest = f"{first.keys[0][0]} > 0"
+                rows += self._execute(connection, self._statement(limit - len(rows), after, None, rest))
+        shown_rows = rows[: self._query.limit]
+        return [row[0] for row in shown_rows], self._token(shown_rows[-1]) if len(rows) == limit else None
+
+    def total(self, connection: Connection) -> int:
+        """Return how many runs all pages have."""
+        if not self._prepare(connection):
+            return 0
+        tables, where = self._from(self._leads[0][1] if self._leads else None)
+        return int(self._execute(connection, f"SELECT count(*) FROM {tables} WHERE {where}")[0][0])
+
+    def ids(self, connection: Connection) -> list[str]:
+        """Return the ids of the runs of all pages, in order."""
+        if not self._prepare(connection):
+            return []
+        lead = self._leads[0][1] if self._leads else None
+        return [row[0] for row in self._execute(connection, self._statement(None, None, lead, column="r.id"))]
+
+    def read(self, connection: Connection, columns: str, join: str = "", **given: str) -> list[Any]:
+        """Return `columns` of the runs of all pages, in any order. `join` may speak of parameters that are `given`."""
+        if not self._prepare(connection):
+            return []
+        self._given |= given
+        tables, where = self._from(self._leads[0][1] if self._leads else None)
+        return self._execute(connection, f"SELECT {columns} FROM {tables} {join} WHERE {where}")
+
+    def _execute(self, connection: Connection, sql: str) -> list[Any]:
+        names = set(re.findall(r":(\w+)", sql))
+        lists = [bindparam(name, expanding=True, type_=kind) for name, kind in self._lists.items() if name in names]
+        return list(connection.execute(text(sql).bindparams(*lists), {name: self._given[name] for name in names}))
+
+    def _prepare(self, connection: Connection) -> bool:
+        """Find the experiments asked for and the ways to their runs; return whether there are experiments."""
+        if self._experiments is not None:
+            return bool(self._experiments)
+        query = self._query
+        names = [{query.experiment}] if query.experiment is not None else []
+        names += [set(query.experiments)] if query.experiments is not None else []
+        self._is_everywhere = not names and query.experiment_ids is None
+        if self._is_everywhere:
+            statement = text("SELECT pk FROM experiments LIMIT :n")
+            self._experiments = list(connection.execute(statement, {"n": _MAX_LED_EXPERIMENTS + 1}).scalars())
+        else:
+            found = {int(one) for one in query.experiment_ids or () if is_key(one)}
+            if names:
+                wanted = [name for name in set.intersection(*names) if "\x00" not in name]
+                statement = text("SELECT pk FROM experiments WHERE name IN :names")
+                statement = statement.bindparams(bindparam("names", expanding=True, type_=Text))
+                named = set(connection.execute(statement, {"names": wanted}).scalars())
+                found = named if query.experiment_ids is None else named & found
+            self._experiments = sorted(found)
+        self._given |= {"experiment": next(iter(self._experiments), 0), "experiments": self._experiments}
+        self._lists["experiments"] = BigInteger
+        if not self._is_narrow and self._is_led():
+            self._is_large = self._count(connection, f"runs l WHERE {self._of_experiments('l')}", _FEW_RUNS) > _FEW_RUNS
+        if self._is_large and self._texts.is_sqlite:
+            for number, one in enumerate(self._conjuncts):
+                lead = self._lead(number, one) if isinstance(one, Comparison) else None
+                if lead is not None:
+                    rows = self._count(connection, f"{lead.table} l WHERE {lead.where}", _MANY_RUNS)
+                    self._leads.append((rows, lead))
+            self._leads.sort(key=lambda way: way[0])
+        return bool(self._experiments)
+
+    def _is_led(self) -> bool:
+        """Whether indexes that begin with an experiment are of use."""
+        return len(self._experiments or ()) <= _MAX_LED_EXPERIMENTS
+
+    def _count(self, connection: Connection, rows: str, bound: int) -> int:
+        """Return how many rows there are, not counting on after `bound` + 1."""
+        statement = f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {bound + 1}) counted"
+        return int(self._execute(connection, statement)[0][0])
+
+    # --------------------------------------------------------------------------- statements
+
+    def _of_experiments(self, table: str) -> str:
+        # One is easier for an index to follow than a list of one.
+        is_one = len(self._experiments or ()) == 1
+        return f"{table}.experiment_pk = :experiment" if is_one else f"{table}.experiment_pk IN :experiments"
+
+    def _from(self, lead: _Lead | None) -> tuple[str, str]:
+        """Return the tables and the condition of a search, starting from `lead`, or from the runs themselves."""
+        where = [*self._own, *(said for number, said in enumerate(self._said) if lead is None or lead.conjunct != number)]
+        # With a sign before it SQLite looks for no index: that of the ids is better.
+        sign = "+" if self._is_narrow and self._texts.is_sqlite else ""
+        here = [] if self._is_everywhere else [sign + self._of_experiments("r")]
+        if lead is not None:
+            tables = f"{lead.table} l CROSS JOIN runs r"
+            where = [lead.where, "r.pk = l.run_pk", *where]
+        else:
+            tables = "runs r"
+            where = [*here, *where]
+        if not self._is_tree:
+            return tables, " AND ".join([*where, *self._places]) or "1 = 1"
+        # UNION, not UNION ALL: each run once, also where parents go in a circle.
+        above = (
+            f"r.pk IN (WITH RECURSIVE found(pk, parent_id) AS (SELECT r.pk, r.parent_id FROM {tables} WHERE {' AND '.join(where)}"
+            " UNION SELECT p.pk, p.parent_id FROM runs p JOIN found ON p.id = found.parent_id) SELECT pk FROM found)"
+        )
+        alive = [] if self._query.deleted else ["r.deleted_ms IS NULL"]
+        return "runs r", " AND ".join([above, *here, *alive, *self._places])
+
+    def _statement(self, limit: int | None, after: list[Any] | None, lead: _Lead | None, *more: str, column: str = "r.pk") -> str:
+        """Return the statement of a page (of all with limit None): from rows of any kind, sorted."""
+        tables, where = self._from(lead)
+        joins = " ".join(part.join for part in self._parts)
+        return self._select(f"{tables} {joins}", [where, *more], self._keys, after, limit, column)
+
+    def _led_statement(
+        self, limit: int, after: list[Any] | None, table: str, where: str, led_keys: tuple[tuple[str, str], ...]
+    ) -> str:
+        """Return the statement of a page along the index that has the first order, of the runs that are in it."""
+        lead = _Lead(table, f"{self._of_experiments('l')} AND {where}")
+        ranges = [self._compared("l.last_number", one) for one in self._conjuncts if self._is_along(one)]
+        tables, where = self._from(lead)
+        joins = " ".join(part.join for part in self._parts[1:])
+        keys = [*led_keys, *(key for part in self._parts[1:] for key in part.keys)]
+        return self._select(f"{tables} {joins}", [*ranges, where], keys, after, limit)
+
+    def _is_along(self, one: Condition) -> TypeGuard[Comparison]:
+        """Whether a condition cuts a range out of the index that has the order."""
+        if not isinstance(one, Comparison) or one.entity != "metric" or one.operator not in _RANGES:
+            return False
+        order = self._orders[0].removeprefix("-")
+        return order == f"metric:{one.key}" and isinstance(one.value, float) and not math.isnan(one.value)
+
+    def _select(
+        self,
+        tables: str,
+        where: list[str],
+        keys: list[tuple[str, str]],
+        after: list[Any] | None,
+        limit: int | None,
+        column: str = "r.pk",
+    ) -> str:
+        if after is not None:
+            where = [*where, self._beyond(keys, after)]
+        # Every key expression is named, so that the next page's token can be made from a row.
+        selected = ", ".join(f"{expression} AS k{number}" for number, (expression, _) in enumerate(keys))
+        # A constant orders nothing, and would keep an index from being followed.
+        ordered = ", ".join(f"{expression} {direction}" for expression, direction in keys if expression not in _CONSTANTS)
+        cut = "" if limit is None else f" LIMIT {limit}"
+        return f"SELECT {column}, {selected} FROM {tables} WHERE {' AND '.join(where)} ORDER BY {ordered}{cut}"
+
+    def _beyond(self, keys: list[tuple[str, str]], values: list[Any]) -> str:
+        """Return the condition "comes after the row with these values", key by key."""
+        alternatives = []
+        equal = ""
+        bound = ""
+        for (expression, direction), value in zip(keys, values, strict=False):
+            if expression in _CONSTANTS:
+                continue
+            sign = "<" if direction == "DESC" else ">"
+            name = self._bind(value)
+            # What an index can be entered at: not beyond the first key.
+            bound = bound or f"{expression} {sign}= {name} AND "
+            alternatives.append(f"({equal}{expression} {sign} {name})")
+            equal += f"{expression} = {name} AND "
+        return f"{bound}({' OR '.join(alternatives)})"
+
+    def _bind(self, value: Any) -> str:
+        """Return the name, in SQL, of a parameter of this value."""
+        name = f"p{len(self._given)}"
+        self._given[name] = value
+        return f":{name}"
+
+    def _bind_list(self, values: Sequence[Any], kind: type[TypeEngine[Any]]) -> str:
+        name = self._bind(list(values))
+        self._lists[name[1:]] = kind
+        return name
+
+    # ---------------------------------------------------------------------------- conditions
+
+    def _marks(self) -> list[str]:
+        """Return the conditions on what a run is marked as."""
+        query = self._query
+        where = [] if query.deleted is None else [f"r.deleted_ms IS {'NOT ' if query.deleted else ''}NULL"]
+        if query.archived is not None:
+            where.append(f"r.archived_ms IS {'NOT ' if query.archived else ''}NULL")
+        return where
+
+    def _fields(self) -> list[str]:
+        """Return the conditions of a query's own fields, but for the experiments and the places in a tree."""
+        query = self._query
+        if any("\x00" in one for one in (query.text, *(query.ids or ()))):
+            return ["1 = 0"]  # nothing stored has a NUL, and PostgreSQL refuses it
+        where = self._marks()
+        if query.status is not None:
+            where.append(f"({STATUS_SQL}) IN {self._bind_list([RunStatus(status).value for status in query.status], Text)}")
+        if query.ids is not None:
+            where.append(f"r.id IN {self._bind_list(query.ids, Text)}")
+        return where
+
+    def _placed(self) -> list[str]:
+        """Return the conditions on where a run stands in the tree of runs."""
+        query = self._query
+        places = []
+        if query.parent_id is not None:
+            places.append(f"r.parent_id = {self._bind(plain(query.parent_id))}")
+        if query.top_level and query.tree:
+            # A child whose parent is not here, or in another experiment, has nobody to stand under.
+            same = " AND p.experiment_pk = r.experiment_pk" if query.experiment is not None else ""
+            places.append(
+                f"NOT EXISTS (SELECT 1 FROM runs p WHERE p.id = r.parent_id AND p.pk != r.pk AND p.deleted_ms IS NULL{same})"
+            )
+        elif query.top_level:
+            places.append("r.parent_id IS NULL")
+        return places
+
+    def _equal(self, column: str, value: ParamValue) -> str:
+        """Return the condition that a run is in the group of a value, see `GroupQuery.by`."""
+        kind, _, name = column.partition(":")
+        if column in EQUAL_ATTRIBUTES:
+            return f"{EQUAL_ATTRIBUTES[column]} = {self._bind('' if value is None else plain(str(value)))}"
+        if kind not in ("param", "tag") or not name:
+            raise InvalidValueError(
+                f"Cannot compare runs by {shown(column)}. Expected {', '.join(EQUAL_ATTRIBUTES)}, param:NAME or tag:NAME.",
+                parameter="equal",
+                given=column,
+            )
+        exists = f"EXISTS (SELECT 1 FROM {kind}s q WHERE q.run_pk = r.pk AND q.name = {self._bind(plain(name))}"
+        if value is None:
+            something = "" if kind == "tag" else " AND q.kind != 'n'"
+            return f"NOT {exists}{something})"
+        if kind == "param" and isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{exists} AND q.kind IN ('i', 'f') AND q.number = {self._bind(float(value))})"
+        text = "(q.kind = 's' OR (q.kind IN ('i', 'f') AND (q.number IS NULL OR q.value IN ('inf', '-inf'))))"
+        kinds = "" if kind == "tag" else " AND q.kind = 'b'" if isinstance(value, bool) else f" AND {text}"
+        return f"{exists} AND q.value = {self._bind(plain(str(value)))}{kinds})"
+
+    def _words(self) -> list[str]:
+        """Return a condition for each word of the query's text."""
+        words = [] if "\x00" in self._query.text else self._query.text.split()
+        if len(words) > _MAX_WORDS:
+            raise InvalidValueError(
+                f"Cannot search for {len(words)} words at once. Expected at most {_MAX_WORDS}.",
+                parameter="text",
+                given=self._query.text,
+            )
+        where = []
+        for word in words:
+            before, after = self._texts.contains(word, self._bind)
+            own = ("r.name", "r.id", "r.type", "r.user_name", f"({STATUS_SQL})", "r.description")
+            there = [f"{before}{column}{after}" for column in own]
+            there.append(f"EXISTS (SELECT 1 FROM experiments n WHERE n.pk = r.experiment_pk AND {before}n.name{after})")
+            there += [
+                f"EXISTS (SELECT 1 FROM {table} t WHERE t.run_pk = r.pk AND ({before}t.name{after} OR {before}t.value{after}))"
+                for table in ("tags", "params")
+            ]
+            where.append(f"({' OR '.join(there)})")
+        return where
+
+    def _condition(self, condition: Condition) -> str:
+        if isinstance(condition, Comparison):
+            return self._comparison(condition)
+        if isinstance(condition, Not):
+            return f"NOT {self._condition(condition.condition)}"
+        word = " AND " if isinstance(condition, And) else " OR "
+        return f"({word.join(self._condition(one) for one in condition.conditions)})"
+
+    def _comparison(self, one: Comparison) -> str:
+        is_null = one.operator == "is null"
+        if one.entity == "attribute":
+            if one.key == "experiment":
+                there = f"EXISTS (SELECT 1 FROM experiments n WHERE n.pk = r.experiment_pk AND {self._compared('n.name', one)})"
+                return ("1 = 0" if is_null else "1 = 1") if one.value is None else there
+            column = _ATTRIBUTES[one.key]
+            if one.value is None:
+                return f"({column} IS {'' if is_null else 'NOT '}NULL)"
+            # A column that is never NULL is not asked whether it is: an index may answer the rest alone.
+            return (
+                f"({column} IS NOT NULL AND {self._compared(column, one)})"
+                if one.key in ("end", "parent")
+                else (f"({self._compared(column, one)})")
+            )
+        if one.entity == "dataset":
+            rows, there = "inputs i JOIN datasets d ON d.pk = i.dataset_pk WHERE i.run_pk = r.pk", _DATASET_COLUMNS[one.key]
+            has = f"{there} <> ''" if one.key == "context" else "1 = 1"
+            condition = has if one.value is None else f"{has} AND {self._compared(there, one)}"
+        elif one.entity in ("param", "tag"):
+            rows = f"{one.entity}s s WHERE s.run_pk = r.pk AND s.name = {self._bind(one.key)}"
+            is_number = one.entity == "param" and any(isinstance(value, float) for value in several(one.value))
+            condition = "1 = 1" if one.value is None else self._compared("s.number" if is_number else "s.value", one)
+        else:
+            rows = f"series s WHERE s.run_pk = r.pk AND s.name = {self._bind(one.key)} AND s.col = '' AND s.is_text = 0"
+            condition = self._metric(one)
+        return f"{'NOT ' if is_null else ''}EXISTS (SELECT 1 FROM {rows} AND {condition})"
+
+    def _metric(self, one: Comparison) -> str:
+        """Return the condition on a row `s` of `series`."""
+        column = _SERIES_VALUES[one.entity]
+        if one.entity != "metric":
+            return f"{column} IS NOT NULL" if one.value is None else self._compared(column, one)
+        if one.value is None:
+            return f"({column} IS NOT NULL OR {_IS_NAN_SQL})"
+        if isinstance(one.value, float) and math.isnan(one.value):
+            return f"({_IS_NAN_SQL})" if one.operator == "=" else f"{column} IS NOT NULL"
+        compared = self._compared(column, one)
+        # NaN is unequal to every number, and neither above nor below any.
+        return f"({compared} OR {_IS_NAN_SQL})" if one.operator in ("!=", "not in") else compared
+
+    def _compared(self, expression: str, one: Comparison) -> str:
+        """Return how an expression compares; true of no NULL."""
+        value, operator = one.value, one.operator
+        if isinstance(value, tuple):
+            is_text = bool(value) and isinstance(value[0], str)
+            if not value:
+                return "1 = 0" if operator == "in" else "1 = 1"
+            values = self._bind_list(value if is_text else [_number(each) for each in value], Text if is_text else Double)
+            return f"{expression} {operator.upper()} {values}"
+        if not isinstance(value, str):
+            return f"{expression} {_SIGNS.get(operator, operator)} {self._bind(_number(value))}"
+        if operator in ("like", "not like", "ilike", "not ilike"):
+            like = self._texts.like(expression, value, self._bind, ignore_case="ilike" in operator)
+            return f"NOT ({like})" if operator.startswith("not") else f"{like}"
+        if operator in ("=", "!="):
+            return f"{expression} {_SIGNS.get(operator, operator)} {self._bind(value)}"
+        return f"{self._texts.by_code_point(expression)} {operator} {self._bind(value)}"
+
+    def _lead(self, number: int, one: Comparison) -> _Lead | None:
+        """Return the rows by which an index leads to the runs that meet a condition, if it does."""
+        values = several(one.value)
+        if one.entity not in ("metric", "param", "tag") or one.operator not in (*_RANGES, "in"):
+            return None
+        named = f"{self._of_experiments('l')} AND l.name = {self._bind(one.key)}"
+        if not any(isinstance(value, str) for value in values):
+            if any(math.isnan(value) for value in values if isinstance(value, float)):
+                return None
+            if one.entity == "metric":
+                where = f"{named} AND l.col = '' AND l.is_text = 0 AND {self._compared('l.last_number', one)}"
+                return _Lead("series", where, number)
+            return _Lead("params", f"{named} AND {self._compared('l.number', one)}", number)
+        value = one.value
+        if one.operator != "=" or not isinstance(value, str):
+            return None
+        exact = f"l.value = {self._bind(value)}"
+        start = f"substr(l.value, 1, {_INDEXED_CHARS}) = {self._bind(value[:_INDEXED_CHARS])}"
+        if one.entity == "tag":
+            return _Lead("tags", f"{named} AND {start} AND {exact}", number)
+        if value in ("True", "False"):  # numbers or texts, as they were logged
+            return None
+        as_number = param_number(value)
+        if as_number is None:
+            return _Lead("params", f"{named} AND l.number IS NULL AND {start} AND {exact}", number)
+        if abs(as_number) > _MAX_SURE_NUMBER:
+            return None
+        return _Lead("params", f"{named} AND l.number = {self._bind(as_number)} AND {exact}", number)
+
+    # -------------------------------------------------------------------------------- orders
+
+    def _ordered(self) -> list[_OrderPart]:
+        """Return what runs are ordered by, ending with what no two runs share."""
+        if len(self._orders) > _MAX_ORDERS:
+            raise InvalidValueError(
+                f"Cannot order runs by {len(self._orders)} things. Expected at most {_MAX_ORDERS}.",
+                parameter="order_by",
+                given=len(self._orders),
+            )
+        parts = [self._order_part(f"v{number}", order_by) for number, order_by in enumerate(self._orders)]
+        # Equal ones come newest first; along with the start, in its direction.
+        start = next((order for order in self._orders if order in ("start", "-start")), None)
+        direction = "ASC" if start == "start" else "DESC"
+        rest = (("r.pk", direction),) if start else (("r.start_ms", direction), ("r.pk", direction))
+        return [*parts, _OrderPart("", rest)]
+
+    def _order_part(self, alias: str, order_by: str) -> _OrderPart:
+        direction = "DESC" if order_by.startswith("-") else "ASC"
+        word = order_by.removeprefix("-")
+        by_code_point = self._texts.by_code_point
+        own = {
+            "start": "r.start_ms",
+            "name": by_code_point("r.name_key"),
+            "number": "r.number",
+            "status": f"({STATUS_SQL})",
+            "duration": _DURATION_SQL,
+            "experiment": by_code_point("e.name"),  # of its join
+            "user": by_code_point("r.user_name"),
+            "id": by_code_point("r.id"),
+        }
+        if word in own:
+            join = "JOIN experiments e ON e.pk = r.experiment_pk" if word == "experiment" else ""
+            return _OrderPart(join, ((own[word], direction),))
+        if word == "end":
+            rank = "CASE WHEN r.end_ms IS NULL THEN 1 ELSE 0 END"
+            return _OrderPart("", ((rank, "ASC"), ("COALESCE(r.end_ms, 0)", direction)))
+        kind, _, name = word.partition(":")
+        if kind not in (*_SERIES_VALUES, "param", "tag") or not name:
+            raise InvalidValueError(
+                f"Cannot order runs by {shown(order_by)}. Expected {', '.join(own)}, end, metric:NAME, metric.min:NAME (or max, "
+                "mean, count, step), param:NAME or tag:NAME, with a leading '-' for descending.",
+                parameter="order_by",
+                given=order_by,
+            )
+        key = self._bind("" if "\x00" in name else name)  # neither is the name of anything
+        keys: tuple[tuple[str, str], ...]
+        named = f"{alias}.run_pk = r.pk AND {alias}.name = {key}"
+        if kind == "tag":
+            value = f"{alias}.value"
+            rank = f"CASE WHEN {value} IS NULL THEN 1 ELSE 0 END"
+            keys = ((rank, "ASC"), (by_code_point(f"COALESCE({value}, '')"), direction))
+            return _OrderPart(f"LEFT JOIN tags {alias} ON {named}", keys)
+        if kind == "param":
+            # Numbers, then texts, then those that lack it; 0 and '' stand for "not of this kind".
+            number, value = f"{alias}.number", f"{alias}.value"
+            keys = (
+                (f"CASE WHEN {value} IS NULL THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END", "ASC"),
+                (f"COALESCE({number}, 0)", direction),
+                (by_code_point(f"CASE WHEN {number} IS NULL THEN COALESCE({value}, '') ELSE '' END"), direction),
+            )
+            led_keys = (("0", "ASC"), ("l.number", direction), ("''", direction))
+            led = ("params", f"l.name = {key} AND l.number IS NOT NULL", led_keys)
+            return _OrderPart(f"LEFT JOIN params {alias} ON {named}", keys, led)
+        value = re.sub(r"\bs\.", f"{alias}.", _SERIES_VALUES[kind])
+        nan = f" WHEN {alias}.last_text = 'NaN' THEN 1" if kind == "metric" else ""
+        keys = ((f"CASE WHEN {value} IS NOT NULL THEN 0{nan} ELSE 2 END", "ASC"), (f"COALESCE({value}, 0)", direction))
+        join = f"LEFT JOIN series {alias} ON {named} AND {alias}.col = '' AND {alias}.is_text = 0"
+        if kind != "metric":
+            return _OrderPart(join, keys)
+        where = f"l.name = {key} AND l.col = '' AND l.is_text = 0 AND l.last_number IS NOT NULL"
+        return _OrderPart(join, keys, ("series", where, (("0", "ASC"), ("l.last_number", direction))))
+
+    # -------------------------------------------------------------------------------- tokens
+
+    def _token(self, row: Any) -> str:
+        token = [self._orders, self._now_ms, *row[1 : 1 + len(self._keys)]]
+        return base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")
+
+    def _opened(self, token: str) -> tuple[int, list[Any]]:
+        """Return the clock and the key values of a page token."""
+        try:
+            padded = token + "=" * (-len(token) % 4)
+            orders, now_ms, *values = json.loads(base64.urlsafe_b64decode(padded))
+        except (ValueError, TypeError) as error:
+            raise _foreign_token(token) from error
+        plain = all(isinstance(value, (str, float)) or (type(value) is int and abs(value) < 2**63) for value in values)
+        if orders != self._orders or type(now_ms) is not int or not 0 <= now_ms < 2**62 or not plain:
+            raise _foreign_token(token)
+        return now_ms, values
+
+
+def _names_runs(condition: Condition) -> bool:
+    """Whether a condition is met by few runs, which an index of their own finds."""
+    return (
+        isinstance(condition, Comparison)
+        and condition.entity == "attribute"
+        and condition.key in ("id", "parent")
+        and condition.operator in ("=", "in")
+    )
+
+
+def _number(value: str | float | None) -> float:
+    """Return a number for a column that may be one of whole numbers: as one where it is."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    return float(value or 0)
+
+
+def _foreign_token(token: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"The page token {shown(token)} does not belong to this search. "
+        "Expected the `next_page_token` of the page before, with the same `order_by`.",
+        parameter="page_token",
+        given=token,
+    )
