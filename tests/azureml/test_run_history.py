@@ -352,3 +352,11 @@ def test_a_run_shows_itself(run: Run) -> None:
     run.name = "<b>x</b>"
     assert "<table" in run._repr_html_()
     assert run.id in run._repr_html_()
+
+
+def test_the_store_knows_a_run_when_start_logging_returns(experiment: Experiment) -> None:
+    workspace = experiment.workspace
+    run = experiment.start_logging(snapshot_directory=None, outputs=False)
+
+    assert workspace.store.get_run(run.id).status.value == "Running"  # asked without a flush, as an MLflow client would
+    run.complete()

@@ -50,6 +50,7 @@ _log = logging.getLogger(__name__)
 CLOSE_TIMEOUT_S = 15.0  # how long the end of a run waits for the store; what is left then arrives later
 FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unless the store is away
 PATIENCE_S = 1.0  # with a store that is away, of these
+VISIBLE_S, VISIBLE_PATIENCE_S = 2.0, 0.1  # how long the start of a run waits for the store to know it
 _CAPTURED_S = 5.0
 _CONSOLE_FLUSH_S = 0.25
 

@@ -49,7 +49,16 @@ from tracklog.records import (
 )
 from tracklog.sdk import values as convert
 from tracklog.sdk.experiment import DOCS_URL, Experiment, html_table, link
-from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, FLUSH_BEFORE_READ_S, Recorder, flush_living, now_ms, status_of
+from tracklog.sdk.recorder import (
+    CLOSE_TIMEOUT_S,
+    FLUSH_BEFORE_READ_S,
+    VISIBLE_PATIENCE_S,
+    VISIBLE_S,
+    Recorder,
+    flush_living,
+    now_ms,
+    status_of,
+)
 from tracklog.settings import USUAL_PORTAL, chosen_captures
 from tracklog.storage import DATABASE, ArtifactInfo, MetricColumns, MetricSummary, RunInfo, RunQuery, validate_artifact_path
 
@@ -215,6 +224,9 @@ class Run:
         run._say_where()  # before prints are recorded: this line is ours, not the script's
         if what:
             recorder.capture(what, git_properties=is_v1)
+        if is_v1 and parent_id is None:
+            # v1's runs were in the service when this returned: scripts hand the id to an MLflow client next.
+            recorder.flush(VISIBLE_S, patience_s=VISIBLE_PATIENCE_S)
         return run
 
     def _attach(self, experiment: Experiment, info: RunInfo) -> None:

@@ -447,14 +447,17 @@ def _interruptible() -> Iterator[threading.Event]:
 
 
 def _ended_elsewhere(run: Run) -> RunStatus | None:
-    """Return the final status somebody else gave the run, None while it goes on."""
+    """Return the final status somebody else gave the run, None while it goes on.
+
+    Completed is none: a script may say so too early, through MLflow's `end_run`; it is completed when it ends.
+    """
     try:
         status = run.experiment.workspace.store.get_run(run.id).status
     except (StoreUnavailableError, TracklogError):  # asked again in a second; the script goes on
         return None
     if status is RunStatus.CANCEL_REQUESTED:
         return RunStatus.CANCELED
-    return status if status.is_final() else None
+    return status if status in (RunStatus.CANCELED, RunStatus.FAILED) else None
 
 
 def _stop(process: subprocess.Popen[bytes], *, told: bool) -> None:
