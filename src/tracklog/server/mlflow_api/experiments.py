@@ -10,10 +10,10 @@ from typing import ClassVar
 from tracklog.errors import ConflictError
 from tracklog.server.mlflow_api import wire
 from tracklog.server.mlflow_api.routing import AnyRoute, Context, Route
-from tracklog.server.mlflow_api.search import check_attributes, deleted_of, invalid_attribute
+from tracklog.server.mlflow_api.search import check_attributes, deleted_of, invalid_attribute, order_of
 from tracklog.server.mlflow_api.wire import KeyValue, Refused, Request
 from tracklog.storage import ExperimentEdit, ExperimentInfo
-from tracklog.storage.filters import Attribute, Vocabulary, matches, parse, parse_order
+from tracklog.storage.filters import Attribute, Vocabulary, matches, parse
 
 MAX_NAME_CHARS = 500
 MAX_TAG_CHARS = 20_000
@@ -244,7 +244,7 @@ def _experiment_value(one: ExperimentInfo, entity: str, key: str) -> object:
 
 
 def _experiment_order(clause: str) -> tuple[str, bool]:
-    entity, key, descending = parse_order(clause)
+    entity, key, descending = order_of(clause)
     if entity != "attribute" or key not in _EXPERIMENT_KEYS:
         raise invalid_attribute(key, _EXPERIMENT_KEYS)
     return key, descending

@@ -12,8 +12,9 @@ from tracklog.errors import ConflictError, NotFoundError
 from tracklog.server.mlflow_api import wire
 from tracklog.server.mlflow_api.logged_models import shown_logged
 from tracklog.server.mlflow_api.routing import AnyRoute, Context, Route
+from tracklog.server.mlflow_api.search import order_of
 from tracklog.server.mlflow_api.wire import KeyValue, MetricPoint, Refused, Request, Tag
-from tracklog.storage.filters import And, Comparison, Condition, Not, Or, parse, parse_order, to_text
+from tracklog.storage.filters import And, Comparison, Condition, Not, Or, parse, to_text
 from tracklog.storage.registry import (
     MAX_MODELS_PAGE,
     STAGES,
@@ -327,7 +328,7 @@ def _asks(condition: Condition) -> bool:
 def _orders(order_by: Sequence[str], known: dict[str, str]) -> list[str]:
     words = []
     for clause in order_by:
-        entity, key, descending = parse_order(clause)
+        entity, key, descending = order_of(clause)
         if entity != "attribute" or key not in known:
             raise Refused(f"Invalid order by key '{key}' specified. Valid keys are '{set(known)}'")
         words.append(f"-{known[key]}" if descending else known[key])

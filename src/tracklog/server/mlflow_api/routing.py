@@ -256,6 +256,8 @@ def _refused(error: Refused | TracklogError) -> Refused:
         return Refused(f"Invalid clause(s) in filter string: {error.message}")
     if isinstance(error, StoreUnavailableError):
         return Refused(error.message, "TEMPORARILY_UNAVAILABLE")
+    if isinstance(error, InvalidValueError) and error.parameter == "page_token":
+        return Refused(f"Invalid page token. {error.message}")
     if isinstance(error, InvalidValueError) or error.status < 500:
         return Refused(error.message)
     return Refused(error.message, "INTERNAL_ERROR")

@@ -259,7 +259,7 @@ def log_metric(context: Context, request: LogMetric) -> object:
 def log_parameter(context: Context, request: RunKeyValue) -> object:
     """Store a param."""
     key, value = wire.param(KeyValue(request.key, request.value))
-    _apply(context, Batch(request.of(), "", events=[ParamsSet({key: value}, strict=True)]))
+    _apply(context, Batch(request.of(), "", events=[ParamsSet({key: value}, strict=True)]), single=True)
     return {}
 
 
@@ -384,8 +384,8 @@ def _log_model_metrics(context: Context, run_id: str, metrics: Iterable[Metric |
         context.store.registry.edit_logged_model(model_id, LoggedModelEdit(metrics=points))
 
 
-def _apply(context: Context, batch: Batch) -> None:
-    """Store a batch; what is refused is told in MLflow's words."""
+def _apply(context: Context, batch: Batch, *, single: bool = False) -> None:
+    """Store a batch; what is refused is told in MLflow's words, which differ for a `single` param."""
     try:
         context.store.apply(batch)
     except RunDeletedError:
@@ -395,9 +395,7 @@ def _apply(context: Context, batch: Batch) -> None:
         stored = {name: param_text(value) for name, value in context.view.active_run(batch.run_id).params.items()}
         changed = {name: value for name, value in params.values.items() if stored.get(name, value) != value}
         if changed:
-            raise _param_conflict(
-                batch.run_id, stored, changed, single=len(batch.events) == 1 and len(params.values) == 1
-            ) from None
+            raise _param_conflict(batch.run_id, stored, changed, single=single) from None
         # Logged natively with another type, the number 0.1 for the text "0.1": MLflow sees the same text.
         events: list[Event] = [
             ParamsSet({name: value for name, value in params.values.items() if name not in stored}, strict=True),

@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
+from tracklog.errors import FilterError
 from tracklog.server.mlflow_api import wire
 from tracklog.server.mlflow_api.routing import AnyRoute, Context, Route
 from tracklog.server.mlflow_api.view import FACT_OF_TAG, experiment_id
 from tracklog.server.mlflow_api.wire import Refused, Request
 from tracklog.storage import MAX_PAGE, RunInfo, RunQuery
-from tracklog.storage.filters import And, Comparison, Condition, Not, Or, parse, parse_order, to_text
+from tracklog.storage.filters import And, Comparison, Condition, Entity, Not, Or, parse, parse_order, to_text
 
 MAX_DATASET_EXPERIMENTS = 20
 MAX_DATASETS = 1000
@@ -197,11 +198,19 @@ def _by_artifact_uri(condition: Comparison) -> Comparison:
     raise Refused("artifact_uri can be compared by =, !=, IN and NOT IN only. Search by run_id, or by experiment.")
 
 
+def order_of(clause: str) -> tuple[Entity, str, bool]:
+    """Return (entity, key, whether descending) of an order clause."""
+    try:
+        return parse_order(clause)
+    except FilterError as error:
+        raise Refused(f"Invalid order_by clause '{clause}'. Could not be parsed. {error.message}") from None
+
+
 def native_order(order_by: Sequence[str]) -> list[str]:
     """Return an order of runs in the store's words."""
     words = []
     for clause in order_by:
-        entity, key, descending = parse_order(clause)
+        entity, key, descending = order_of(clause)
         if entity == "attribute":
             if key not in _ATTRIBUTES:
                 raise invalid_attribute(key, _ATTRIBUTES)
