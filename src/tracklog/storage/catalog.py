@@ -12,12 +12,13 @@ import contextlib
 import os
 import re
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import Connection, create_engine, event, exc, text
 
 from tracklog.errors import (
     InvalidValueError,
@@ -201,7 +202,8 @@ class Catalog:
                 raise MissingExtraError("psycopg", "postgres", "A catalog in PostgreSQL") from error
         self.is_sqlite = self._engine.dialect.name == "sqlite"
         self._unicode_collation: str | None = None  # asked for once
-        _forget_connections_after_fork(self._engine)
+        self._writing = threading.Lock()
+        _forget_after_fork(self)
 
     def open(self) -> None:
         """Create the tables or bring them to the present format.
@@ -239,11 +241,28 @@ class Catalog:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection in one writing transaction; commits at the end, rolls back on any exception."""
-        with self.translated(), self._engine.connect() as connection:
+        with self._turn_to_write(), self.translated(), self._engine.connect() as connection:
             # BEGIN IMMEDIATE: a transaction that reads first and writes later could not wait for the lock.
             connection = connection.execution_options(immediate=True)
             with connection.begin():
                 yield connection
+
+    @contextlib.contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Let the threads of this process write to SQLite one after the other, as soon as the one before has finished.
+
+        SQLite itself waits by sleeping and looking again, up to 100 ms at a time: eight threads that write at once would
+        wait for some ms each, and now and then for most of a second.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_S):
+            raise StoreUnavailableError(f"Another thread has been writing to {self._where()} for {BUSY_TIMEOUT_S} s. Try again.")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def lock(self, connection: Connection, topic: str) -> None:
         """Keep other transactions that lock the same topic waiting until this one ends. SQLite has one lock anyway."""
@@ -295,6 +314,11 @@ class Catalog:
                 return []
             rows = connection.exec_driver_sql("PRAGMA quick_check(20)").scalars().all()
         return [str(row) for row in rows if row != "ok"]
+
+    def after_fork(self) -> None:
+        """Forget what is the parent's."""
+        self._engine.dispose(close=False)
+        self._writing = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
@@ -437,13 +461,16 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("immediate") else "BEGIN DEFERRED")
 
 
-def _forget_connections_after_fork(engine: Engine) -> None:
-    """A child must never touch its parent's connections: SQLite's locks and a socket's stream are the parent's."""
+def _forget_after_fork(catalog: Catalog) -> None:
+    """A child must never touch its parent's connections: SQLite's locks and a socket's stream are the parent's.
+
+    Nor does it wait for a thread of the parent's, which will never finish in the child.
+    """
     if hasattr(os, "register_at_fork"):
-        reference = weakref.ref(engine)
+        reference = weakref.ref(catalog)
 
         def forget() -> None:
             if (alive := reference()) is not None:
-                alive.dispose(close=False)
+                alive.after_fork()
 
         os.register_at_fork(after_in_child=forget)

@@ -21,6 +21,7 @@ from tracklog.records import (
     ParamsSet,
     RunEdited,
     RunStarted,
+    RunStatus,
     StatusChanged,
     TagsSet,
 )
@@ -39,6 +40,7 @@ from tracklog.server.mlflow_api.view import (
     tags_of,
 )
 from tracklog.server.mlflow_api.wire import KeyValue, Metric, Refused, Request
+from tracklog.storage import RunInfo
 from tracklog.storage.filters import param_text
 from tracklog.storage.registry import LoggedModelEdit, LoggedModelMetric
 
@@ -178,6 +180,7 @@ def create_run(context: Context, request: CreateRun) -> object:
     user = request.user_id or tags.get(USER, "")
     if tags.get(USER) == user:
         del tags[USER]
+    parent, note = tags.pop(PARENT, None) or None, tags.pop(NOTE, "")
     # MLflow knows runs of 1970; a time before that, nobody.
     start_ms = max(0, min(request.start_time, wire.MAX_INT64))
     events: list[Event] = [
@@ -185,18 +188,30 @@ def create_run(context: Context, request: CreateRun) -> object:
             experiment=experiment.name,
             start_ms=start_ms,
             name=name,
-            parent_id=tags.pop(PARENT, None) or None,
+            parent_id=parent,
             user=user,
-            description=tags.pop(NOTE, ""),
+            description=note,
         ),
-        StatusChanged(STATUS_OF["RUNNING"], start_ms),
+        StatusChanged(RunStatus.RUNNING, start_ms),
         *source_info(tags),
     ]
     if tags:
         events.append(TagsSet({**tags}))
-    run_id = uuid.uuid4().hex
-    context.store.apply(Batch(run_id, "", events=events))
-    return {"run": view.shown_run(context.store.get_run(run_id))}
+    run = RunInfo(
+        id=uuid.uuid4().hex,
+        experiment=experiment.name,
+        number=0,
+        name=name,
+        status=RunStatus.RUNNING,
+        start_ms=start_ms,
+        parent_id=parent,
+        user=user,
+        description=note,
+        tags=tags,
+        experiment_id=experiment.id,
+    )
+    context.store.apply(Batch(run.id, "", events=events))
+    return {"run": view.shown_run(run)}
 
 
 def get_run(context: Context, request: RunId) -> object:

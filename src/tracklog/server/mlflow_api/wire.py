@@ -130,14 +130,10 @@ def decode(kind: type[_R], body: bytes, path: Mapping[str, str] = _NOTHING) -> _
 def decode_query(kind: type[_R], query: Mapping[str, Sequence[str]], path: Mapping[str, str] = _NOTHING) -> _R:
     """Return the request of a query string, each name with all its values, and of what the path says."""
     given: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        values = query.get(field.name)
-        if values is None:
-            continue
-        if _is_list(field.type):
-            given[field.name] = list(values)
-        else:
-            given[field.name] = values[0]
+    for name, is_list in _plan(kind).is_list_by_name.items():
+        values = query.get(name)
+        if values is not None:
+            given[name] = list(values) if is_list else values[0]
     return _completed(_converted(kind, given), path)
 
 
@@ -157,12 +153,19 @@ class _Plan:
     def __init__(self, kind: type[Any]) -> None:
         # Lax: int64 and doubles may come as text, as protobuf's JSON has them.
         self.decoder = msgspec.json.Decoder(kind, strict=False)
+        self.fields = msgspec.structs.fields(kind)
+        self.is_list_by_name = {field.name: _is_list(field.type) for field in self.fields}
         self.camel = tuple(f'"{_camel(name)}"'.encode() for name in sorted(_names(kind)) if _camel(name) != name)
 
 
-@functools.cache
+_PLANS: dict[type[Any], _Plan] = {}
+
+
 def _plan(kind: type[Any]) -> _Plan:
-    return _Plan(kind)
+    found = _PLANS.get(kind)
+    if found is None:
+        found = _PLANS[kind] = _Plan(kind)  # twice by two threads at once is the same
+    return found
 
 
 def _names(kind: type[Any]) -> set[str]:
@@ -219,7 +222,7 @@ def _converted(kind: type[_R], given: dict[str, Any]) -> _R:
 def _snake(kind: type[Any], given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a message by their own names, without those that are null."""
     plain: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _plan(kind).fields:
         camel = _camel(field.name)
         if camel != field.name and camel in given:
             if field.name in given:
