@@ -176,12 +176,22 @@ def _native(condition: Condition) -> Condition:
     if isinstance(condition, Or):
         return Or(tuple(_native(one) for one in condition.conditions))
     if condition.entity == "tag" and condition.key in FACT_OF_TAG:
-        return replace(condition, entity="attribute", key=FACT_OF_TAG[condition.key])
+        return _of_fact(replace(condition, entity="attribute", key=FACT_OF_TAG[condition.key]))
     if condition.entity == "attribute":
         if condition.key == "artifact_uri":
             condition = _by_artifact_uri(condition)
         return replace(condition, key=_ATTRIBUTES.get(condition.key, condition.key))
     return condition
+
+
+def _of_fact(condition: Comparison) -> Condition:
+    """Return a comparison of a fact whose tag is not there when it is empty."""
+    if condition.key not in ("user", "description"):
+        return condition
+    if condition.operator == "is null":
+        return replace(condition, operator="=", value="")
+    there = replace(condition, operator="!=", value="")
+    return there if condition.operator == "is not null" else And((there, condition))
 
 
 def _by_artifact_uri(condition: Comparison) -> Comparison:
