@@ -456,6 +456,14 @@ def test_labels_change_and_facts_do_not(ws: Workspace, models: list[Model]) -> N
         model.add_tags(["a"])  # type: ignore[arg-type]
 
 
+def test_labels_that_unicode_cannot_say_do_not_fail(ws: Workspace, models: list[Model]) -> None:
+    models[0].add_tags({"file": b"caf\xe9".decode("utf-8", "surrogateescape"), "nul": "\x00"})
+    models[0].update(description="\ud800")
+
+    assert Model(ws, id="net:1").tags == {**models[0].tags, "file": "caf?", "nul": "␀"}
+    assert Model(ws, id="net:1").description == "?"
+
+
 def test_update_replaces_what_it_is_given(ws: Workspace, models: list[Model]) -> None:
     model = models[1]
 

@@ -246,15 +246,11 @@ class Model:
             tags={ENTRY: source.resolve().name + ("/" if source.is_dir() else "")},
         )
         registry.create_logged_model(logged)
-        try:
-            for name, file in files.items():
-                workspace.store.put_artifact(model_id, name, file)
-            registry.edit_logged_model(model_id, LoggedModelEdit(LoggedModelStatus.READY))
-        except BaseException:
-            # Half a model is of no use to anybody; `gc` gives its space back.
-            with contextlib.suppress(TracklogError):
-                registry.edit_logged_model(model_id, LoggedModelEdit(LoggedModelStatus.UPLOAD_FAILED, deleted=True))
-            raise
+        # Deleted until it is whole: half a model is of no use, and if this process dies `gc` gives its space back.
+        registry.edit_logged_model(model_id, LoggedModelEdit(deleted=True))
+        for name, file in files.items():
+            workspace.store.put_artifact(model_id, name, file)
+        registry.edit_logged_model(model_id, LoggedModelEdit(LoggedModelStatus.READY, deleted=False))
         made = msgspec.structs.replace(version, source=f"models:/{model_id}", model_id=model_id)
         return Model.from_version(workspace, registry.add_version(model_name, made, create=True))
 
@@ -493,7 +489,7 @@ class Model:
         if tags is not None:
             changed = {**dict.fromkeys(self.tags), **_texts(tags, "tags")}
         changed.update(_kept_tags(self.workspace, None, sample_input_dataset, sample_output_dataset, resource_configuration))
-        self._edit(VersionEdit(description=description, tags=changed))
+        self._edit(VersionEdit(description=None if description is None else _text(description), tags=changed))
 
     def add_dataset_references(self, datasets: Any) -> None:
         """Note data sets: (purpose, data set) pairs."""
@@ -803,7 +799,7 @@ def _described(
     kept = _kept_tags(workspace, datasets, sample_input_dataset, sample_output_dataset, resource_configuration)
     return ModelVersion(
         created_ms=time.time_ns() // 1_000_000,
-        description=description or "",
+        description=_text(description or ""),
         user=user_name(),
         tags=_texts(tags or {}, "tags") | kept,
         properties=_texts(properties or {}, "properties") | {key: str(text) for key, text in framework.items() if text},
@@ -856,7 +852,12 @@ def _texts(given: Any, what: str) -> dict[str, str]:
         raise InvalidTypeError(
             f"Cannot use {shown(given)} as {what} of a model. Expected a dict of names and values.", parameter=what, given=given
         )
-    return {str(key): "" if value is None else str(value) for key, value in given.items()}
+    return {_text(key): "" if value is None else _text(value) for key, value in given.items()}
+
+
+def _text(value: object) -> str:
+    """Return a value as text that UTF-8 can say: a name of a file that no one could read may have what it cannot."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 class _Wanted:

@@ -49,6 +49,7 @@ from tracklog.storage.registry import (
 _MAX_NAME_CHARS = 256
 _MAX_ALIAS_CHARS = 255
 _T = TypeVar("_T")
+_read_labels = msgspec.json.Decoder(dict[str, str]).decode  # ten times as fast as `json`, and a search reads thousands
 
 _VERSION_COLUMNS = (
     "v.pk, v.model_pk, m.name, v.version, v.created_ms, v.updated_ms, v.stage, v.description, v.source, v.run_id, v.run_link,"
@@ -122,7 +123,7 @@ class CatalogRegistry:
                 {
                     "name": new_name or row.name,
                     "description": row.description if edit.description is None else plain(edit.description),
-                    "tags": _document(_edited(json.loads(row.tags), edit.tags)),
+                    "tags": _document(_edited(_read_labels(row.tags), edit.tags)),
                     "pk": row.pk,
                 },
             )
@@ -281,7 +282,7 @@ class CatalogRegistry:
         with self._catalog.write() as connection:
             model = self._locked(connection, name, now)
             row = self._version_row(connection, model, version)
-            properties: dict[str, str] = json.loads(row.properties)
+            properties: dict[str, str] = _read_labels(row.properties)
             for key, value in _labels(edit.properties).items():
                 if properties.setdefault(key, value) != value:
                     raise ConflictError(
@@ -297,7 +298,7 @@ class CatalogRegistry:
                     "now": now,
                     "stage": row.stage if edit.stage is None else edit.stage,
                     "description": row.description if edit.description is None else plain(edit.description),
-                    "tags": _document(_edited(json.loads(row.tags), edit.tags)),
+                    "tags": _document(_edited(_read_labels(row.tags), edit.tags)),
                     "properties": _document(properties),
                     "pk": model.pk,
                     "version": version,
@@ -447,7 +448,7 @@ class CatalogRegistry:
             ).one_or_none()
             if row is None:
                 raise no_logged_model(model_id)
-            params: dict[str, str] = json.loads(row.params)
+            params: dict[str, str] = _read_labels(row.params)
             for key, value in _labels(edit.params).items():
                 if params.setdefault(key, value) != value:
                     raise ConflictError(
@@ -467,7 +468,7 @@ class CatalogRegistry:
                     "pk": row.pk,
                     "status": row.status if edit.status is None else edit.status.value,
                     "params": _document(params),
-                    "tags": _document(_edited(json.loads(row.tags), edit.tags)),
+                    "tags": _document(_edited(_read_labels(row.tags), edit.tags)),
                     "metrics": msgspec.msgpack.encode(_with_metrics(kept, edit.metrics)),
                     "deleted": deleted_ms,
                 },
@@ -525,7 +526,7 @@ def _registered(row: Any) -> RegisteredModel:
         created_ms=row.created_ms,
         updated_ms=row.updated_ms,
         description=row.description,
-        tags=json.loads(row.tags),
+        tags=_read_labels(row.tags),
     )
 
 
@@ -542,9 +543,9 @@ def _version(row: Any, aliases: Mapping[str, int]) -> ModelVersion:
         run_link=row.run_link,
         model_id=row.model_id,
         user=row.user_name,
-        tags=json.loads(row.tags),
-        properties=json.loads(row.properties),
-        aliases=sorted(alias for alias, version in aliases.items() if version == row.version),
+        tags=_read_labels(row.tags),
+        properties=_read_labels(row.properties),
+        aliases=sorted(alias for alias, version in aliases.items() if version == row.version) if aliases else [],
     )
 
 
@@ -558,8 +559,8 @@ def _logged(row: Any) -> LoggedModel:
         status=LoggedModelStatus(row.status),
         type=row.type,
         source_run_id=row.source_run_id,
-        params=json.loads(row.params),
-        tags=json.loads(row.tags),
+        params=_read_labels(row.params),
+        tags=_read_labels(row.tags),
         metrics=msgspec.msgpack.decode(row.metrics, type=list[LoggedModelMetric]),
         deleted=row.deleted_ms is not None,
     )
