@@ -687,15 +687,11 @@ def _show_version(store: Store, name: str, number: int, as_json: bool) -> None:
     from tracklog.storage.registry import files_of
 
     found = store.registry.get_version(name, number)
-    place = files_of(found)
     files = []
-    if place is not None:
-        owner, path = place
-        with contextlib.suppress(NotFoundError):  # the run is gone, or a single file, which is no folder
-            files = store.artifacts(owner, path)
-        if path and not files:
-            with contextlib.suppress(NotFoundError):
-                files = [store.artifact(owner, path)]
+    with contextlib.suppress(NotFoundError):  # the run that had them is gone
+        if (place := files_of(store.registry, found)) is not None:
+            owner, path = place
+            files = store.artifacts(owner, path) or ([store.artifact(owner, path)] if path else [])
     if as_json:
         _print_json({"version": found, "artifacts": files})
         return

@@ -28,6 +28,7 @@ from tracklog.storage.registry import (
     Registry,
     VersionEdit,
     VersionQuery,
+    files_of,
 )
 
 ODD_TEXT = "naïve 模型 🚀 \u202ertl\ttab\nline 'quote' \"double\" %s {x} \\ ; --"
@@ -271,6 +272,31 @@ def test_nul_in_a_label_becomes_its_sign(registry: Registry, name: str) -> None:
     version = registry.add_version(name, ModelVersion(tags={"a\x00": "b\x00"}, description="\x00"), create=True)
 
     assert (version.tags, version.description) == ({"a␀": "b␀"}, "␀")
+
+
+def test_the_files_of_a_version_are_found_by_what_it_says(registry: Registry, experiment: str, name: str) -> None:
+    model_id = logged(registry, experiment).id
+    sources = {
+        "runs:/abc/outputs/model/": ("abc", "outputs/model"),
+        "runs:/abc": ("abc", ""),
+        f"models:/{model_id}": (model_id, ""),
+        f"models:/{name}/1": ("abc", "outputs/model"),
+        f"models:/{name}/4": ("abc", "outputs/model"),
+        f"models:/{name}/6": None,  # a ring
+        "s3://bucket/runs:/abc/model": None,
+        "": None,
+    }
+    for source in sources:
+        registry.add_version(name, ModelVersion(source=source), create=True)
+    both = registry.add_version(name, ModelVersion(source="runs:/abc/x", model_id=model_id))
+
+    found = [files_of(registry, registry.get_version(name, number)) for number in range(1, len(sources) + 1)]
+
+    assert found == list(sources.values())
+    assert files_of(registry, both) == (model_id, "")
+    registry.delete_version(name, 1)
+    with pytest.raises(NotFoundError):
+        files_of(registry, registry.get_version(name, 5))
 
 
 # ── aliases ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -367,14 +367,14 @@ class Model:
         return target.as_posix()
 
     def _files(self) -> _Files:
-        found = files_of(self._version)
-        if found is None:
-            raise WebserviceException(
-                f"The files of {self.id} are not in the workspace but at {self.url or 'no address'}. Fetch them from there."
-            )
-        owner, path = found
         store = self.workspace.store
         try:
+            found = files_of(store.registry, self._version)
+            if found is None:
+                raise WebserviceException(
+                    f"The files of {self.id} are not in the workspace but at {self.url or 'no address'}. Fetch them from there."
+                )
+            owner, path = found
             entry, is_file = path.rsplit("/", 1)[-1], False
             if path:
                 names = {artifact.path: artifact.path[len(path) + 1 :] for artifact in store.artifacts(owner, path)}

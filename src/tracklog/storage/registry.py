@@ -4,7 +4,8 @@ A *logged model* is the set of files one training made, with its own params, tag
 owns artifacts like a run does (`Store.put_artifact(model_id, …)`). A *registered model* is a name; its *versions* count from 1.
 A version's `source` says where its files came from: `runs:/<run id>/<path>`, `models:/<logged model id>`, or an address outside
 the store. Its files are those of the logged model `model_id` if it has one, which stay as they are when the run writes the
-path again or is deleted; else those at `source`. `files_of` says which.
+path again or is deleted; else those at `source`, which may also be a copy of
+another version, `models:/<name>/<version>`. `files_of` says which.
 
 `Store.registry` is a `Registry`; `LocalStore` and `RemoteStore` pass the same suite, `tests/contracts/test_registry.py`.
 """
@@ -125,14 +126,6 @@ class ModelVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     properties: dict[str, str] = {}  # set once; Azure ML v1's framework, sample data sets and the like
     aliases: list[str] = []
-
-
-def files_of(version: ModelVersion) -> tuple[str, str] | None:
-    """Return whose files a version's are, and at or below which path: (run or logged model id, path; "" means all).
-
-    None: they are not in the store, see `source`.
-    """
-    return (version.model_id, "") if version.model_id else split_source(version.source)
 
 
 class RegisteredModel(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -260,3 +253,21 @@ class Registry(Protocol):
 
     def search_logged_models(self, query: LoggedModelQuery) -> LoggedModelPage:
         """Return a page of logged models that are not deleted."""
+
+
+_MAX_COPIES = 20  # of copies of copies; a ring of them ends here
+
+
+def files_of(registry: Registry, version: ModelVersion) -> tuple[str, str] | None:
+    """Return whose files a version's are, and at or below which path: (run or logged model id, path; "" means all).
+
+    None: they are not in the store, see `source`. Raises NotFoundError for a copy of a version that is gone.
+    """
+    for _ in range(_MAX_COPIES):
+        if version.model_id:
+            return version.model_id, ""
+        copied = re.fullmatch("models:/+([^/@]+)/+([0-9]{1,18})", version.source)
+        if copied is None:
+            return split_source(version.source)
+        version = registry.get_version(copied[1], int(copied[2]))
+    return None
