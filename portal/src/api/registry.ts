@@ -168,11 +168,11 @@ export const registry = {
   },
 };
 
-/** Where the files of a version lie: an owner of files (a run or a logged model) and a folder; null: outside of the store. */
-export function filesOf(version: ModelVersion): { owner: string; folder: string } | null {
-  const run = /^runs:\/{1,2}([^/]+)\/?(.*)$/.exec(version.source);
-  if (run !== null) return { owner: run[1] ?? "", folder: run[2] ?? "" };
-  const model = /^models:\/{1,2}(m-[0-9a-f]{32})\/?(.*)$/.exec(version.source);
-  if (model !== null) return { owner: model[1] ?? "", folder: model[2] ?? "" };
-  return version.model_id === "" ? null : { owner: version.model_id, folder: "" };
+/** Where the files of a version lie: an owner of files (a run or a logged model) and a folder; null: outside of the store.
+ *
+ * Those of the logged model come first: they stay as they were registered, whatever the run does with the path at `source`. */
+export function filesOf(version: Pick<ModelVersion, "source" | "model_id">): { owner: string; folder: string } | null {
+  if (version.model_id !== "") return { owner: version.model_id, folder: "" };
+  const found = /^(?:runs:\/+([^/]+)|models:\/+(m-[0-9a-f]{32}))\/*(.*?)\/*$/.exec(version.source);
+  return found === null ? null : { owner: found[1] ?? found[2] ?? "", folder: found[3] ?? "" };
 }
