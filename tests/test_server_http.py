@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import numpy as np
@@ -780,6 +780,21 @@ def test_hanging_up_after_any_message_loses_nothing(client: Client) -> None:
 
     assert told >= {(change["run_id"], what) for change in missed for what in change["what"]}
     assert messages < len(missed)
+
+
+def test_what_is_of_no_run_is_told_by_experiment(client: Client) -> None:
+    start = client.json("GET", "/api/v1/changes?since=-1")["changes"][-1]["id"]
+    for experiment in ("tagged one", "tagged two"):
+        client.json("PATCH", f"/api/v1/experiments?name={quote(experiment)}", {"tags": {"a": "1"}})
+    client.json("POST", "/api/v1/models", {"name": "told"})
+
+    told = set()
+    with client.listen(headers={"Last-Event-ID": str(start)}) as stream:
+        while len(told) < 3:
+            change = json.loads(read_event(stream)["data"])
+            told.add((change["run_id"], change["experiment"], *change["what"]))
+
+    assert told == {("", "tagged one", "experiment"), ("", "tagged two", "experiment"), ("", "", "models")}
 
 
 def test_an_id_of_another_store_asks_for_a_resync(client: Client) -> None:

@@ -344,6 +344,24 @@ def test_threads_never_get_the_same_version_nor_lose_a_tag(registry: Registry, n
     assert sources == {version: str(number) for number, version in enumerate(given)}
 
 
+def test_of_many_that_want_a_name_at_once_one_gets_it(registry: Registry, name: str) -> None:
+    for number in range(12):
+        registry.create_model(f"{name}-{number}")
+
+    def take(number: int) -> bool:
+        try:
+            if number % 3:
+                registry.edit_model(f"{name}-{number}", ModelEdit(name=name))
+            else:
+                registry.create_model(name)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(take, range(12))) == 1
+
+
 # ── searching ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

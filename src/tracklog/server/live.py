@@ -184,22 +184,22 @@ def _replace(waiting: asyncio.Queue[bytes | None], message: bytes | None) -> Non
 
 
 def _messages(changes: Sequence[Change]) -> list[bytes]:
-    """Return one message a run, ordered by the run's newest change."""
-    first_ids: dict[str, int] = {}
-    by_run: dict[str, Change] = {}
+    """Return one message a run, ordered by the run's newest change; what is of no run goes by experiment."""
+    first_ids: dict[tuple[str, str], int] = {}
+    merged_by_owner: dict[tuple[str, str], Change] = {}
     for change in changes:
-        first_ids.setdefault(change.run_id, change.id)
-        earlier = by_run.pop(change.run_id, None)
+        owner = (change.run_id, "" if change.run_id else change.experiment)
+        first_ids.setdefault(owner, change.id)
+        earlier = merged_by_owner.pop(owner, None)
         if earlier is not None:
             change = msgspec.structs.replace(change, what=[*dict.fromkeys([*earlier.what, *change.what])])
-        by_run[change.run_id] = change
-    merged = list(by_run.values())
+        merged_by_owner[owner] = change
     messages = []
     # A message may only claim ids below the first change of every message still to come.
-    claimed = merged[-1].id if merged else 0
-    for change in reversed(merged):
+    claimed = changes[-1].id if changes else 0
+    for owner, change in reversed(merged_by_owner.items()):
         messages.append(_event("change", min(claimed, change.id), change))
-        claimed = min(claimed, first_ids[change.run_id] - 1)
+        claimed = min(claimed, first_ids[owner] - 1)
     return messages[::-1]
 
 

@@ -87,6 +87,7 @@ class CatalogRegistry:
         name, now = _model_name(name), self._clock_ms()
         given = {"name": name, "now": now, "description": plain(description), "tags": _document(_labels(tags or {}))}
         with self._catalog.write() as connection:
+            self._catalog.lock(connection, "model names")
             made = connection.execute(
                 text(
                     "INSERT INTO registered_models (name, created_ms, updated_ms, description, tags)"
@@ -111,6 +112,8 @@ class CatalogRegistry:
             _check_alias(alias)
         with self._catalog.write() as connection:
             now = self._clock_ms()
+            if new_name is not None:
+                self._catalog.lock(connection, "model names")
             row = self._locked(connection, name, now)
             if new_name is not None and new_name != row.name:
                 taken = connection.execute(
@@ -230,6 +233,7 @@ class CatalogRegistry:
         now = self._clock_ms()
         with self._catalog.write() as connection:
             if create:
+                self._catalog.lock(connection, "model names")
                 connection.execute(
                     text(
                         "INSERT INTO registered_models (name, created_ms, updated_ms, description, tags)"
