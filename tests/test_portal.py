@@ -433,7 +433,7 @@ def test_files_are_a_tree_with_previews(page: Page, gallery: RunningServer) -> N
 
 
 def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, gallery: RunningServer) -> None:
-    _open_run(page, gallery, "everything", "params")
+    _open_run(page, gallery, "everything", "overview")
     params = page.get_by_test_id("params-table")
     expect(params.get_by_role("row")).to_have_count(2)
     page.keyboard.press("/")
@@ -443,7 +443,7 @@ def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, g
     assert _clipboard(page) == "adamw"
 
     page.keyboard.press("Escape")
-    page.locator("body").press("6")
+    page.locator("body").press("4")
     diff = page.get_by_test_id("git-diff")
     expect(diff.locator(".add")).to_contain_text("lr = 0.25")
     expect(diff.locator(".remove")).to_contain_text("lr = 0.1")
@@ -467,7 +467,7 @@ def test_keys_are_told_and_work(page: Page, gallery: RunningServer) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="everything")).to_be_visible()
-    page.locator("body").press("4")
+    page.locator("body").press("3")
     expect(page.get_by_role("tab", name="Log")).to_have_attribute("aria-selected", "true")
     page.locator("body").press("t")
     page.locator("body").press("t")

@@ -221,11 +221,12 @@ export const api = {
     return answer.artifacts.map((item) => ({ ...defaults, ...item }));
   },
 
-  /** The first `limit` bytes of a file as text. */
-  async artifactText(runId: string, path: string, limit: number): Promise<string> {
+  /** Bytes [start, end) of a file. */
+  async artifactBytes(runId: string, path: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (end <= start) return new Uint8Array();
     const response = await send("GET", artifactUrl(runId, path).slice(BASE.length), undefined, {
-      Range: `bytes=0-${limit - 1}`,
+      Range: `bytes=${start}-${end - 1}`,
     });
-    return response.text();
+    return new Uint8Array(await response.arrayBuffer());
   },
 };

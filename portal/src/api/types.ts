@@ -136,6 +136,8 @@ export interface ExperimentInfo {
 
 export interface RunQuery {
   experiment?: string;
+  /** A condition in the filter language. */
+  filter?: string;
   text?: string;
   status?: RunStatus[];
   ids?: string[];
