@@ -27,7 +27,9 @@ import tracklog
 from tests.batches import T0_MS, Writer
 from tests.servers import RunningServer, serve
 from tracklog.server.app import PORTAL
+from tracklog.storage import RunQuery
 from tracklog.storage.local import LocalStore
+from tracklog.storage.remote import RemoteStore
 
 pytestmark = pytest.mark.browser
 
@@ -449,6 +451,18 @@ def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, g
     expect(diff.locator(".remove")).to_contain_text("lr = 0.1")
     diff.get_by_role("button", name="Copy").click()
     assert _clipboard(page).startswith("diff --git a/train.py b/train.py")
+
+
+def test_addresses_that_mlflow_prints_show_the_run_and_the_experiment(page: Page, gallery: RunningServer) -> None:
+    with closing(RemoteStore(gallery.url)) as store:
+        run = store.search_runs(RunQuery(limit=1)).runs[0]
+
+    page.goto(f"{gallery.url}/#/experiments/{run.experiment_id}/runs/{run.id}")
+    expect(page.get_by_role("heading", name=run.name)).to_be_visible()
+    assert page.url == f"{gallery.url}/runs/{run.id}"
+    page.goto(f"{gallery.url}/#/experiments/{run.experiment_id}")
+    expect(page.get_by_test_id("run-row").first).to_be_visible()
+    assert page.url.startswith(f"{gallery.url}/experiments/")
 
 
 def test_keys_are_told_and_work(page: Page, gallery: RunningServer) -> None:

@@ -146,6 +146,14 @@ export const EVENTS_URL = `${BASE}/events`;
 export const api = {
   info: () => json<ServerInfo>("GET", "/info"),
 
+  /** MLflow's clients know experiments by a number. */
+  async experimentOfId(id: string): Promise<ExperimentInfo> {
+    const answer = await json<{ experiments: [Partial<ExperimentInfo> & { name: string }] }>(
+      "GET",
+      `/experiments?${new URLSearchParams({ id })}`,
+    );
+    return toExperiment(answer.experiments[0]);
+  },
   async experiments(): Promise<ExperimentInfo[]> {
     const answer = await json<{ experiments: (Partial<ExperimentInfo> & { name: string })[] }>("GET", "/experiments");
     return answer.experiments.map(toExperiment);

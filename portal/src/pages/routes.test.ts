@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PAGES, routeOf } from "./routes";
+import { PAGES, routeOf, routeOfMlflow } from "./routes";
 
 test.each([
   ["/", { page: "home" }],
@@ -14,6 +14,20 @@ test.each([
   ["/nowhere", { page: "unknown" }],
 ])("%s shows %j", (path, route) => {
   expect(routeOf(path)).toEqual(route);
+});
+
+test.each([
+  ["#/experiments/1/runs/ab12", { path: "/runs/ab12" }],
+  ["#/experiments/1/runs/ab12/artifacts", { path: "/runs/ab12" }],
+  ["#/experiments/0", { experimentId: "0" }],
+  ["#/experiments/7?searchFilter=x", { experimentId: "7" }],
+  ["#/models/iris%20net/versions/2", { path: "/models/iris%20net" }],
+  ["#/models", { path: "/models" }],
+  ["#/", { path: "/" }],
+  ["#main", null],
+  ["", null],
+])("MLflow's address %s is %j", (hash, route) => {
+  expect(routeOfMlflow(hash)).toEqual(route);
 });
 
 test("every page of the menu holds its own address, and no address two", () => {

@@ -34,6 +34,19 @@ export function routeOf(path: string): Route {
   }
 }
 
+/**
+ * The page that MLflow's clients mean when they print `…/#/experiments/1/runs/ab`; null for any other hash.
+ * They know an experiment by its id, which has to be looked up.
+ */
+export function routeOfMlflow(hash: string): { path: string } | { experimentId: string } | null {
+  if (!hash.startsWith("#/")) return null;
+  const [first, second, third, fourth] = hash.slice(2).split(/[/?]/);
+  if (first === "experiments" && second !== undefined && third === "runs" && fourth) return { path: `/runs/${fourth}` };
+  if (first === "experiments" && second) return { experimentId: decoded(second) };
+  if (first === "models" && second) return { path: `/models/${second}` };
+  return { path: first === "models" ? "/models" : "/" };
+}
+
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part);

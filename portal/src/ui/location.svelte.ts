@@ -43,6 +43,12 @@ class Location {
     }
   }
 
+  /** Show another page in the place of this one. */
+  replace(url: string): void {
+    history.replaceState(null, "", url);
+    this.#read();
+  }
+
   get(name: string): string {
     return this.query.get(name) ?? "";
   }

@@ -244,6 +244,9 @@ def tags_of(run: RunInfo) -> dict[str, str]:
     for name, fact in ((USER, run.user), (PARENT, run.parent_id), (NOTE, run.description)):
         if fact:
             tags.setdefault(name, fact)
+    for name, value in run.properties.items():  # where v1's scripts look for the commit
+        if name.startswith("mlflow."):
+            tags.setdefault(name, value)
     git, command = _topic(run, "git"), _topic(run, "command")
     for name, part in _GIT.items():
         if isinstance(git.get(part), str):
