@@ -9,10 +9,14 @@ import type {
   ExperimentEdit,
   ExperimentInfo,
   GcReport,
+  GroupQuery,
   LogPage,
   MetricColumns,
   MetricSummary,
+  ParamValue,
   RunEdit,
+  RunGroup,
+  RunGroups,
   RunInfo,
   RunPage,
   RunQuery,
@@ -21,6 +25,7 @@ import type {
   ServerInfo,
   TablePage,
   Usage,
+  View,
 } from "./types";
 
 const BASE = "/api/v1";
@@ -31,6 +36,8 @@ export class ApiError extends Error {
     message: string,
     readonly code: string,
     readonly status: number,
+    /** What the server says beside the message, such as the `position` in a filter. */
+    readonly details: Readonly<Record<string, unknown>> = {},
   ) {
     super(message);
     this.name = "ApiError";
@@ -65,8 +72,13 @@ async function send(
   if (response.ok) return response;
   const answer: unknown = await response.json().catch(() => null);
   if (typeof answer === "object" && answer !== null && "error" in answer) {
-    const error = answer.error as { code?: string; message?: string };
-    throw new ApiError(error.message ?? response.statusText, error.code ?? "BAD_ANSWER", response.status);
+    const error = answer.error as { code?: string; message?: string; details?: Record<string, unknown> };
+    throw new ApiError(
+      error.message ?? response.statusText,
+      error.code ?? "BAD_ANSWER",
+      response.status,
+      error.details,
+    );
   }
   throw new ApiError(`The server answered ${response.status} ${response.statusText}.`, "BAD_ANSWER", response.status);
 }
@@ -108,6 +120,7 @@ function toRun(sparse: Sparse<RunInfo>): RunInfo {
     user: "",
     description: "",
     deleted: false,
+    archived: false,
     params: {},
     tags: {},
     properties: {},
@@ -192,12 +205,41 @@ export const api = {
     return { runs: page.runs.map(toRun), total: page.total, next_page_token: page.next_page_token ?? null };
   },
 
+  /** Ids of all runs of a search, in its order. */
+  async runIds(query: RunQuery): Promise<string[]> {
+    return (await json<{ ids: string[] }>("POST", "/runs/ids", query)).ids;
+  },
+
+  async runGroups(query: GroupQuery): Promise<RunGroups> {
+    const answer = await json<
+      { groups: (Partial<RunGroup> & { values: ParamValue[]; runs: number })[] } & Omit<RunGroups, "groups">
+    >("POST", "/runs/groups", query);
+    const defaults = { statuses: {}, first_start_ms: 0, last_start_ms: 0, spreads: {}, common: {} };
+    return { ...answer, groups: answer.groups.map((group) => ({ ...defaults, ...group })) };
+  },
+
   async run(runId: string): Promise<RunInfo> {
     return toRun(await json<Sparse<RunInfo>>("GET", at(runId)));
   },
 
   async editRun(runId: string, edit: RunEdit): Promise<RunInfo> {
     return toRun(await json<Sparse<RunInfo>>("PATCH", at(runId), edit));
+  },
+
+  /** The same edit of at most a thousand runs. */
+  async editRuns(ids: readonly string[], edit: RunEdit): Promise<number> {
+    return (await json<{ edited: number }>("POST", "/runs/edit", { ids, edit })).edited;
+  },
+
+  async views(scope: string): Promise<View[]> {
+    const answer = await json<{ views: View[] }>("GET", `/views?${new URLSearchParams({ scope })}`);
+    return answer.views;
+  },
+
+  saveView: (scope: string, name: string, query: string) => json<View>("PUT", "/views", { scope, name, query }),
+
+  async deleteView(scope: string, name: string): Promise<void> {
+    await send("DELETE", `/views?${new URLSearchParams({ scope, name })}`);
   },
 
   async series(query: SeriesQuery): Promise<SeriesBuckets[]> {

@@ -101,6 +101,7 @@ export interface RunInfo {
   user: string;
   description: string;
   deleted: boolean;
+  archived: boolean;
   error: ErrorInfo | null;
   params: Record<string, ParamValue>;
   tags: Record<string, string>;
@@ -120,6 +121,7 @@ export interface RunEdit {
   name?: string;
   description?: string;
   deleted?: boolean;
+  archived?: boolean;
   tags?: Record<string, string | null>;
 }
 
@@ -143,8 +145,14 @@ export interface RunQuery {
   ids?: string[];
   parent_id?: string;
   top_level?: boolean;
-  deleted?: boolean;
-  order_by?: string;
+  /** With `top_level` or `parent_id`: also runs that have a match somewhere below them. */
+  tree?: boolean;
+  /** Exactly these values of `experiment`, `status`, `user`, `param:NAME`, `tag:NAME`; null: without. */
+  equal?: Record<string, ParamValue>;
+  /** null: those too. */
+  deleted?: boolean | null;
+  archived?: boolean | null;
+  order_by?: string | string[];
   limit?: number;
   page_token?: string;
 }
@@ -239,6 +247,58 @@ export interface Change {
   experiment: string;
   what: ChangeWhat[];
   time_ms: number;
+}
+
+/** How runs are gathered: `by` names `experiment`, `status`, `user`, `param:NAME`, `tag:NAME`. */
+export interface GroupQuery {
+  runs: RunQuery;
+  by: string[];
+  /** Columns whose spread (metrics) or common value (params, tags) is wanted. */
+  columns: string[];
+  limit?: number;
+}
+
+/** A number over the runs of a group that have it. */
+export interface Spread {
+  n: number;
+  mean: number;
+  /** Sample standard deviation; null of a single one. */
+  std: number | null;
+  min: number;
+  max: number;
+}
+
+/** What a param or tag is over a group: the one value they share, or how many there are. */
+export interface Common {
+  value: ParamValue;
+  different: number;
+}
+
+export interface RunGroup {
+  /** One for each of `by`; null: these runs lack it. */
+  values: ParamValue[];
+  runs: number;
+  statuses: Partial<Record<RunStatus, number>>;
+  first_start_ms: number;
+  last_start_ms: number;
+  spreads: Record<string, Spread>;
+  common: Record<string, Common>;
+}
+
+export interface RunGroups {
+  groups: RunGroup[];
+  /** Groups there are; more than `groups` beyond the limit. */
+  total: number;
+  runs: number;
+}
+
+/** A way of looking at something that people saved under a name, for all who use the workspace. */
+export interface View {
+  scope: string;
+  name: string;
+  /** The address after the "?". */
+  query: string;
+  updated_ms: number;
 }
 
 export interface ServerInfo {

@@ -23,8 +23,13 @@ const DASHES: number[][] = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
 
 export const HUES = LIGHT.length;
 
-/** The style of a run: neighbours by number are never alike. */
-export function runStyle(run: { number: number; id: string }): LineStyle {
+/** The tag that holds the hue that people gave a run, from 1 on: the same for all who look at it. */
+export const COLOUR_TAG = "tracklog.colour";
+
+/** The style of a run: that which people gave it, else neighbours by number are never alike. */
+export function runStyle(run: { number: number; id: string; tags?: Record<string, string> }): LineStyle {
+  const chosen = Number(run.tags?.[COLOUR_TAG]);
+  if (Number.isInteger(chosen) && chosen >= 1 && chosen <= HUES) return styleAt(chosen - 1);
   return styleAt(run.number > 0 ? run.number - 1 : hash(run.id));
 }
 

@@ -1,58 +1,185 @@
-/** Which columns a runs table has and what stands in them. */
+/** Which columns a runs table has, what stands in them, and how the address spells them. */
 
-import type { RunInfo } from "../api/types";
+import type { ParamValue, RunInfo } from "../api/types";
 import { isActive, TEXT } from "../api/types";
 import { groupMetrics, keyMetrics, SYSTEM_PREFIX } from "../charts/sections";
 import type { Cell } from "../ui/export";
-import { formatIso, formatValue, fractionDigits } from "../ui/format";
+import { formatTime, formatValue, fractionDigits } from "../ui/format";
 import { t } from "../ui/i18n";
-import { naturalSort } from "../ui/natural";
+import { naturalCompare, naturalSort } from "../ui/natural";
 
-/** `param:lr`, `metric:loss`, `tag:model`, or one of the fixed names: also how the address and the server's order spell it. */
+/** An attribute (`status`), or `param:lr`, `tag:model`, `metric:loss` (last value), `metric.min:loss`, `spark:loss` (its curve):
+ * also how the address spells it, and the server's order. */
 export type ColumnId = string;
 
-export const FIXED: Record<string, string> = {
+export interface Column {
+  id: ColumnId;
+  /** px; null: as its content needs. */
+  width: number | null;
+  isPinned: boolean;
+}
+
+export const ATTRIBUTES: Record<string, string> = {
   status: t("Status"),
   number: "#",
+  experiment: t("Experiment"),
   start: t("Started"),
+  end: t("Ended"),
   duration: t("Duration"),
   user: t("User"),
-  experiment: t("Experiment"),
   tags: t("Tags"),
+  id: t("Run id"),
+  parent: t("Parent"),
+  children: t("Child runs"),
+  type: t("Type"),
+  description: t("Description"),
+  error: t("Error"),
 };
-const MAX_PARAMS = 5;
+/** What the server cannot order by. */
+const UNORDERED = new Set(["tags", "parent", "children", "type", "description", "error"]);
+
+/** The numbers of a series that a column can show, by the prefix of the column's id. */
+export const SUMMARIES = {
+  metric: t("last"),
+  "metric.min": t("min"),
+  "metric.max": t("max"),
+  "metric.mean": t("mean"),
+} as const;
+export type SummaryPrefix = keyof typeof SUMMARIES;
+
+/** Tags that the portal keeps for itself, such as a run's colour; not shown as tags. */
+export const OWN_TAGS = "tracklog.";
+
+const MAX_PARAMS = 6;
+/** Params that people look at first, best first; each is tried against the last part of the name. */
+const KEY_PARAMS = [
+  /^(lr|learning_rate|alpha|eta)$/,
+  /model|arch|backbone/,
+  /optim/,
+  /batch/,
+  /^(depth|layers|width|hidden|dim)/,
+  /drop|decay|reg/,
+];
 const MAX_METRICS = 6;
 /** Runs looked at to choose columns and to align decimals: the choice must not cost more than the drawing. */
 const SAMPLE = 300;
 
-/** Columns as one part of the address; names may hold commas. */
-export function encodeColumns(ids: ColumnId[]): string {
-  return ids.map((id) => id.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
+export function splitId(id: ColumnId): { kind: string; name: string } {
+  const at = id.indexOf(":");
+  return at < 0 ? { kind: "attribute", name: id } : { kind: id.slice(0, at), name: id.slice(at + 1) };
 }
-export function decodeColumns(text: string): ColumnId[] {
-  return text
-    .split(",")
-    .filter((id) => id !== "")
-    .map((id) => id.replaceAll("%2C", ",").replaceAll("%25", "%"));
+
+export function isSummary(kind: string): kind is SummaryPrefix {
+  return kind in SUMMARIES;
 }
 
 export function columnLabel(id: ColumnId): string {
-  return FIXED[id] ?? id.slice(id.indexOf(":") + 1);
+  if (id === "name") return t("Name");
+  return ATTRIBUTES[id] ?? splitId(id).name;
+}
+
+/** Which number of a metric a column shows, unless it is the last one. */
+export function columnNote(id: ColumnId): string {
+  const { kind } = splitId(id);
+  if (kind === "spark") return t("curve");
+  return isSummary(kind) && kind !== "metric" ? SUMMARIES[kind] : "";
+}
+
+/** What a column speaks of, where that is not plain from its neighbours. */
+export function columnKind(id: ColumnId): string {
+  const { kind } = splitId(id);
+  if (kind === "attribute") return "";
+  return kind === "param" ? t("param") : kind === "tag" ? t("tag") : columnNote(id) || t("metric");
 }
 
 /** What the server may order by; null: nothing. */
 export function columnOrder(id: ColumnId): string | null {
-  return id === "tags" ? null : id;
+  if (id.startsWith("spark:")) return `metric:${id.slice(6)}`;
+  return UNORDERED.has(id) ? null : id;
 }
 
-/** Whether a column stands to the right; a param does if all its values are numbers. */
-export function isNumeric(id: ColumnId, runs: RunInfo[]): boolean {
-  if (id.startsWith("param:")) {
-    const values = runs.slice(0, SAMPLE).flatMap((run) => run.params[id.slice(6)] ?? []);
-    return values.length > 0 && values.every((value) => typeof value === "number");
-  }
-  return id.startsWith("metric:") || id === "number" || id === "duration";
+/** What the filter language calls a column; null: nothing. */
+export function columnTerm(id: ColumnId): string | null {
+  const { kind, name } = splitId(id);
+  if (kind === "attribute") return ["tags", "children", "error"].includes(id) ? null : id;
+  const key = /^[\w./-]+$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``;
+  if (kind === "metric" || kind === "spark") return `metrics.${key}`;
+  return isSummary(kind) ? `${kind.slice(7)}(metrics.${key})` : `${kind}s.${key}`;
 }
+
+// ---------------------------------------------------------------- the address
+
+const escaped = (text: string) =>
+  text.replace(/[%,~!]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+const unescaped = (text: string) =>
+  text.replace(/%(25|2C|7E|21)/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+
+/** A list of ids as one part of the address; names may hold anything. */
+export function encodeIds(ids: readonly string[]): string {
+  return ids.map(escaped).join(",");
+}
+export function decodeIds(text: string): string[] {
+  return text
+    .split(",")
+    .filter((id) => id !== "")
+    .map(unescaped);
+}
+
+/** Columns as one part of the address: `status,param:lr~140,metric:loss!`, `~` before the width, `!` after what is pinned. */
+export function encodeColumns(columns: readonly Column[]): string {
+  return columns
+    .map(({ id, width, isPinned }) => `${escaped(id)}${width === null ? "" : `~${width}`}${isPinned ? "!" : ""}`)
+    .join(",");
+}
+export function decodeColumns(text: string): Column[] {
+  const columns = new Map<ColumnId, Column>();
+  for (const part of text.split(",")) {
+    const [, id, width, pin] = /^([^~!]+)(?:~(\d+))?(!?)$/.exec(part) ?? [];
+    if (id === undefined) continue;
+    const column = {
+      id: unescaped(id),
+      width: width === undefined ? null : clampWidth(Number(width)),
+      isPinned: pin === "!",
+    };
+    if (!columns.has(column.id)) columns.set(column.id, column);
+  }
+  return [...columns.values()];
+}
+
+export const MIN_WIDTH = 56;
+export const MAX_WIDTH = 900;
+export function clampWidth(width: number): number {
+  return Math.round(Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, width)));
+}
+
+// ---------------------------------------------------------------- order
+
+/** The order after a click on a column: this one alone, its other way on the second click; `isAdded` keeps the others. */
+export function nextOrder(order: readonly string[], id: ColumnId, isAdded: boolean): string[] {
+  const key = columnOrder(id);
+  if (key === null) return [...order];
+  // Names read best upwards; of dates and numbers, people look for the newest and the largest first.
+  const isUpFirst = ["name", "user", "experiment", "id"].includes(key) || key.startsWith("tag:");
+  const first = isUpFirst ? key : `-${key}`;
+  const other = isUpFirst ? `-${key}` : key;
+  const at = order.findIndex((one) => one === first || one === other);
+  if (!isAdded) return [order.length === 1 && order[0] === first ? other : first];
+  if (at < 0) return [...order, first];
+  // Added a third time, it goes.
+  if (order[at] === other) return order.filter((_, i) => i !== at);
+  return order.map((one, i) => (i === at ? other : one));
+}
+
+export function sortOf(
+  order: readonly string[],
+  id: ColumnId,
+): { way: "ascending" | "descending"; rank: number } | null {
+  const key = columnOrder(id);
+  const rank = order.findIndex((one) => one === key || one === `-${key}`);
+  return key === null || rank < 0 ? null : { way: order[rank] === key ? "ascending" : "descending", rank: rank + 1 };
+}
+
+// ---------------------------------------------------------------- choosing
 
 export interface ColumnChoice {
   /** Shown when the user has not chosen. */
@@ -61,8 +188,15 @@ export interface ColumnChoice {
   all: ColumnId[];
 }
 
+/** The names that the runs in question have. */
+export interface RunKeys {
+  params: string[];
+  tags: string[];
+  metrics: string[];
+}
+
 /** Params that differ between the runs come first; then the metrics people look at first. */
-export function chooseColumns(runs: RunInfo[], isAllRuns: boolean): ColumnChoice {
+export function chooseColumns(runs: readonly RunInfo[], keys: RunKeys, isAllRuns: boolean): ColumnChoice {
   const sample = runs.slice(0, SAMPLE);
   const values = new Map<string, Set<string>>();
   const present = new Map<string, number>();
@@ -73,82 +207,163 @@ export function chooseColumns(runs: RunInfo[], isAllRuns: boolean): ColumnChoice
     }
   }
   const differs = (name: string) => (values.get(name)?.size ?? 0) > 1 || (present.get(name) ?? 0) < sample.length;
-  const params = naturalSort(values.keys(), (name) => name);
-  params.sort((a, b) => Number(differs(b)) - Number(differs(a)));
+  const params = naturalSort(new Set([...keys.params, ...values.keys()]), (name) => name);
+  const inSample = params.filter((name) => values.has(name));
+  const differing = inSample.filter(differs);
+  const rank = (name: string) => {
+    const last = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
+    const at = KEY_PARAMS.findIndex((word) => word.test(last) || word.test(name.toLowerCase()));
+    return at < 0 ? KEY_PARAMS.length : at;
+  };
+  const isRare = (name: string) => (present.get(name) ?? 0) < sample.length / 3;
+  differing.sort((a, b) => Number(isRare(a)) - Number(isRare(b)) || rank(a) - rank(b) || naturalCompare(a, b));
+  const chosenParams = (differing.length > 0 ? differing : inSample).slice(0, differing.length > 0 ? MAX_PARAMS : 3);
 
-  const summaries = sample
-    .flatMap((run) => run.metrics)
-    .filter((item) => item.column === "" && item.kind === "scalar" && item.dtype !== TEXT);
-  const groups = groupMetrics(summaries);
-  const names = naturalSort(
-    groups.map((group) => group.name),
-    (name) => name,
-  );
+  const metrics = naturalSort(keys.metrics, (name) => name);
   // Single numbers are results: in a table they count as much as curves.
   const ranked = keyMetrics(
-    groups.map((group) => ({ ...group, count: 2 })),
+    metrics.map((name) => ({
+      name,
+      kind: "scalar",
+      columns: [{ name: "", isText: false }],
+      count: 2,
+      description: "",
+    })),
     MAX_METRICS,
   ).map((group) => group.name);
-
-  const chosenParams = params.filter(differs).slice(0, MAX_PARAMS);
+  const tags = naturalSort(new Set([...keys.tags, ...sample.flatMap((run) => Object.keys(run.tags))]), (name) => name);
+  const shownTags = tags.filter((name) => !name.startsWith(OWN_TAGS));
   return {
     auto: [
       "status",
       ...(isAllRuns ? ["experiment"] : []),
       "start",
       "duration",
-      ...(chosenParams.length > 0 ? chosenParams : params.slice(0, 3)).map((name) => `param:${name}`),
+      ...chosenParams.map((name) => `param:${name}`),
       ...ranked.map((name) => `metric:${name}`),
       ...(new Set(sample.map((run) => run.user)).size > 1 ? ["user"] : []),
-      ...(sample.some((run) => Object.keys(run.tags).length > 0) ? ["tags"] : []),
+      ...(sample.some((run) => shownTags.some((name) => name in run.tags)) ? ["tags"] : []),
     ],
     all: [
-      ...Object.keys(FIXED),
+      ...Object.keys(ATTRIBUTES),
       ...params.map((name) => `param:${name}`),
-      ...naturalSort(new Set(sample.flatMap((run) => Object.keys(run.tags))), (name) => name).map(
-        (name) => `tag:${name}`,
-      ),
-      ...names.filter((name) => !name.startsWith(SYSTEM_PREFIX)).map((name) => `metric:${name}`),
-      ...names.filter((name) => name.startsWith(SYSTEM_PREFIX)).map((name) => `metric:${name}`),
+      ...shownTags.map((name) => `tag:${name}`),
+      ...metrics.filter((name) => !name.startsWith(SYSTEM_PREFIX)).map((name) => `metric:${name}`),
+      ...metrics.filter((name) => name.startsWith(SYSTEM_PREFIX)).map((name) => `metric:${name}`),
     ],
   };
 }
+
+/** The names of what runs hold that were fetched whole. */
+export function keysOf(runs: readonly RunInfo[]): RunKeys {
+  const summaries = runs
+    .flatMap((run) => run.metrics)
+    .filter((item) => item.column === "" && item.kind === "scalar" && item.dtype !== TEXT);
+  return {
+    params: [...new Set(runs.flatMap((run) => Object.keys(run.params)))],
+    tags: [...new Set(runs.flatMap((run) => Object.keys(run.tags)))],
+    metrics: groupMetrics(summaries).map((group) => group.name),
+  };
+}
+
+/** What must be fetched of a run to fill columns. */
+export function neededKeys(ids: readonly ColumnId[]): RunKeys {
+  const names = (test: (kind: string) => boolean) => {
+    const found = ids.map(splitId).filter(({ kind }) => test(kind));
+    return [...new Set(found.map(({ name }) => name))];
+  };
+  return {
+    params: names((kind) => kind === "param"),
+    tags: names((kind) => kind === "tag"),
+    metrics: names((kind) => isSummary(kind) || kind === "spark"),
+  };
+}
+
+// ---------------------------------------------------------------- cells
 
 export function durationMs(run: RunInfo, nowMs: number): number {
   return (run.end_ms ?? (isActive(run.status) ? nowMs : run.heartbeat_ms || run.start_ms)) - run.start_ms;
 }
 
+export function tagText(run: RunInfo): string {
+  return shownTags(run)
+    .map(([name, value]) => (value === "" ? name : `${name}=${value}`))
+    .join(" ");
+}
+
+export function shownTags(run: RunInfo): [string, string][] {
+  return Object.entries(run.tags).filter(([name]) => !name.startsWith(OWN_TAGS));
+}
+
 /** The value as data: for export, and for cells that are numbers. */
 export function cellValue(run: RunInfo, id: ColumnId, nowMs: number): Cell {
-  if (id.startsWith("param:")) return run.params[id.slice(6)] ?? null;
-  if (id.startsWith("tag:")) return run.tags[id.slice(4)] ?? null;
-  if (id.startsWith("metric:")) {
-    const name = id.slice(7);
+  const { kind, name } = splitId(id);
+  if (kind === "param") return run.params[name] ?? null;
+  if (kind === "tag") return run.tags[name] ?? null;
+  if (isSummary(kind) || kind === "spark") {
     const metric = run.metrics.find((item) => item.name === name && item.column === "");
-    return metric === undefined ? null : (metric.last ?? metric.last_text);
+    if (metric === undefined) return null;
+    if (kind === "metric.min") return metric.min;
+    if (kind === "metric.max") return metric.max;
+    if (kind === "metric.mean") return metric.mean;
+    return metric.last ?? metric.last_text;
   }
   switch (id) {
+    case "name":
+      return run.name;
+    case "id":
+      return run.id;
     case "status":
       return run.status;
     case "number":
       return run.number;
     case "start":
-      return formatIso(run.start_ms);
+      return formatTime(run.start_ms);
+    case "end":
+      return run.end_ms === null ? null : formatTime(run.end_ms);
     case "duration":
       return Math.round(durationMs(run, nowMs) / 100) / 10;
     case "user":
-      return run.user;
+      return run.user === "" ? null : run.user;
     case "experiment":
       return run.experiment;
+    case "parent":
+      return run.parent_id;
+    case "children":
+      return run.children === 0 ? null : run.children;
+    case "type":
+      return run.type === "" ? null : run.type;
+    case "description":
+      return run.description === "" ? null : run.description;
+    case "error":
+      return run.error === null ? null : `${run.error.code}: ${run.error.message}`;
+    case "tags":
+      return tagText(run);
     default:
-      return Object.entries(run.tags)
-        .map(([name, value]) => (value === "" ? name : `${name}=${value}`))
-        .join(" ");
+      return null; // an id of another version, in an old address
   }
 }
 
+/** The number of a cell to compare with another: times in ms, durations in s; null for what is no number. */
+export function cellNumber(run: RunInfo, id: ColumnId, nowMs: number): number | null {
+  if (id === "start") return run.start_ms;
+  if (id === "end") return run.end_ms;
+  const value = cellValue(run, id, nowMs);
+  return typeof value === "number" ? value : null;
+}
+
+/** Whether a column stands to the right; a param does if all its values are numbers. */
+export function isNumeric(id: ColumnId, runs: readonly RunInfo[]): boolean {
+  const { kind, name } = splitId(id);
+  if (kind === "param") {
+    const values = runs.slice(0, SAMPLE).flatMap((run) => run.params[name] ?? []);
+    return values.length > 0 && values.every((value) => typeof value === "number");
+  }
+  return isSummary(kind) || id === "number" || id === "duration" || id === "children";
+}
+
 /** Digits after the point in a column, so that all its numbers align on it. */
-export function columnDigits(runs: RunInfo[], id: ColumnId): number {
+export function columnDigits(runs: readonly RunInfo[], id: ColumnId): number {
   return fractionDigits(
     runs.slice(0, SAMPLE).flatMap((run) => {
       const value = cellValue(run, id, 0);
@@ -156,3 +371,57 @@ export function columnDigits(runs: RunInfo[], id: ColumnId): number {
     }),
   );
 }
+
+const FIXED_WIDTHS: Record<string, number> = {
+  status: 132,
+  number: 60,
+  start: 108,
+  end: 108,
+  duration: 92,
+  tags: 220,
+  id: 130,
+  parent: 130,
+  error: 220,
+  description: 200,
+};
+/** Of a digit of the table's font, px. */
+const CHAR_PX = 7.4;
+
+/** A width that the label and nearly all values fit, px. */
+export function autoWidth(id: ColumnId, runs: readonly RunInfo[]): number {
+  const label = columnLabel(id).length * 6.9 + (columnNote(id) === "" ? 0 : columnNote(id).length * 6 + 8) + 34;
+  const fixed = FIXED_WIDTHS[id];
+  if (fixed !== undefined) return Math.max(fixed, Math.min(label, 160));
+  if (id.startsWith("spark:")) return Math.max(128, Math.min(label, 200));
+  const lengths = runs
+    .slice(0, 100)
+    .map((run) => {
+      const value = cellValue(run, id, 0);
+      return typeof value === "number" ? formatValue(value).length : String(value ?? "").length;
+    })
+    .sort((a, b) => a - b);
+  const most = lengths[Math.floor(lengths.length * 0.95)] ?? 0;
+  return clampWidth(Math.max(76, Math.min(label, 200), Math.min(240, most * CHAR_PX + 26)));
+}
+
+/** How a value is better: a loss falls, an accuracy rises; null: who knows. */
+export function betterWay(id: ColumnId): "lower" | "higher" | null {
+  const { kind, name } = splitId(id);
+  if (!isSummary(kind)) return id === "duration" ? "lower" : null;
+  const last = name.slice(name.lastIndexOf("/") + 1).toLowerCase();
+  if (
+    /(loss|error|err|mse|mae|rmse|mape|perplexity|ppl|wer|cer|fid|nll|latency|time|_s$|_ms$|seconds|hours|bytes|memory)/.test(
+      last,
+    )
+  )
+    return "lower";
+  if (
+    /(acc|accuracy|f1|auc|auroc|r2|bleu|rouge|reward|score|precision|recall|map|iou|dice|psnr|ssim|throughput|samples_per)/.test(
+      last,
+    )
+  )
+    return "higher";
+  return null;
+}
+
+export type { ParamValue };

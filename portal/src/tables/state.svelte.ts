@@ -1,21 +1,67 @@
-/** The runs of one experiment, or of all, as a page looks at them: what is asked of the server, what is selected, what is drawn. */
+/** The runs of one experiment, or of all, as a page looks at them: what is asked, which columns, what is selected, what is drawn.
+ *
+ * All of it that makes a view is in the address: `q`, `status`, `order`, `cols`, `group`, `tree`, `pin`, `base`, `deleted`, `archived`,
+ * `parent`, `spread`, and the selection `sel` while it is small.
+ */
 
-import { api } from "../api/client";
-import { RUN_STATUSES, type RunInfo, type RunQuery, type RunStatus } from "../api/types";
+import { untrack } from "svelte";
+import { SvelteSet } from "svelte/reactivity";
+import { type ApiError, api } from "../api/client";
+import { live, paced } from "../api/live.svelte";
+import { RUN_STATUSES, type RunGroup, type RunInfo, type RunQuery, type RunStatus } from "../api/types";
 import { location } from "../ui/location.svelte";
-import { type ColumnId, chooseColumns, decodeColumns, encodeColumns } from "./columns";
-import { RunsList } from "./runs.svelte";
+import {
+  autoWidth,
+  type Column,
+  type ColumnId,
+  chooseColumns,
+  columnDigits,
+  columnTerm,
+  decodeColumns,
+  decodeIds,
+  encodeColumns,
+  encodeIds,
+  isNumeric,
+  keysOf,
+  neededKeys,
+  nextOrder,
+  type RunKeys,
+  splitId,
+} from "./columns";
+import { FILTER_ATTRIBUTES, isCondition, quoted, type Vocabulary } from "./filter";
+import type { SpreadKind } from "./groups";
+import { type Ask, RunsList } from "./runs.svelte";
 
-const MAX_SELECTED = 12;
-/** Runs whose curves are drawn while none is selected. */
+/** Runs whose curves are drawn while none is selected; and at most. */
 const LATEST = 6;
+const MAX_CHARTED = 100;
+/** Selected runs that the address can hold. */
+const MAX_ADDRESSED = 60;
+/** Up to this many columns all their values are asked for; of more, only those in view. */
+const MAX_WANTED = 60;
+const MAX_PINNED = 12;
+const MAX_VALUES = 40;
+
+export const SPREADS: readonly SpreadKind[] = ["std", "sem", "range"];
+
+export const DEFAULT_ORDER = ["-start"];
+/** View state that is not part of a saved view. */
+const TRANSIENT = ["sel", "view"];
 
 /** To be made while a component starts: its effects live as long as that component. */
 export class RunsState {
   readonly experiment: string | null;
   readonly list = new RunsList();
+  /** Of saved views. */
+  readonly scope: string;
 
-  order = $derived(location.get("order") || "-start");
+  // ---------------------------------------------------------------- the address
+
+  text = $derived(location.get("q"));
+  isCondition = $derived(isCondition(this.text));
+  order: string[] = $derived(location.get("order") === "" ? DEFAULT_ORDER : decodeIds(location.get("order")));
+  groupBy: ColumnId[] = $derived(decodeIds(location.get("group")));
+  isTree = $derived(location.get("tree") === "1" && this.groupBy.length === 0);
   statuses = $derived(
     location
       .get("status")
@@ -24,67 +70,188 @@ export class RunsState {
   );
   parent = $derived(location.get("parent"));
   isTrash = $derived(location.get("deleted") === "1");
+  isArchive = $derived(location.get("archived") === "1");
   isFiltered = $derived(
-    location.get("q") !== "" ||
-      this.statuses.length > 0 ||
-      this.parent !== "" ||
-      location.get("top") === "1" ||
-      this.isTrash,
+    this.text !== "" || this.statuses.length > 0 || this.parent !== "" || this.isTrash || this.isArchive,
   );
-  selectedIds = $derived(
-    location
-      .get("sel")
-      .split(",")
-      .filter((id) => id !== "")
-      .slice(0, MAX_SELECTED),
-  );
-  selected: ReadonlySet<string> = $derived(new Set(this.selectedIds));
-  #picked = $state.raw<RunInfo[]>([]);
-  /** The runs whose curves are drawn: those selected, else the latest. */
-  charted: RunInfo[] = $derived(
-    this.selectedIds.length > 0
-      ? this.#picked
-      : [...this.list.rows].sort((a, b) => b.start_ms - a.start_ms).slice(0, LATEST),
-  );
+  pinnedIds = $derived(decodeIds(location.get("pin")).slice(0, MAX_PINNED));
+  baselineId = $derived(location.get("base"));
+  spread: SpreadKind = $derived(SPREADS.find((one) => one === location.get("spread")) ?? "std");
+  viewName = $derived(location.get("view"));
+
+  // ---------------------------------------------------------------- columns
+
+  /** Names of all that the experiment's runs have. */
+  keys = $state.raw<RunKeys>({ params: [], tags: [], metrics: [] });
   // Columns stay as first chosen while data streams in; only new names are added at the end by choice.
-  choice = $derived.by(() => chooseColumns(this.list.rows, this.experiment === null));
-  columns: ColumnId[] = $derived(location.get("cols") === "" ? this.choice.auto : decodeColumns(location.get("cols")));
+  choice = $derived.by(() => chooseColumns(this.list.sample, this.#allKeys, this.experiment === null));
+  #allKeys: RunKeys = $derived.by(() => {
+    const seen = keysOf(this.list.sample);
+    const both = (kind: keyof RunKeys) => [...new Set([...this.keys[kind], ...seen[kind]])];
+    return { params: both("params"), tags: both("tags"), metrics: both("metrics") };
+  });
+  #addressed: Column[] = $derived(decodeColumns(location.get("cols")));
+  #chosen: Column[] = $derived.by(() => {
+    const named = this.#addressed.filter(({ id }) => id !== "name");
+    return named.length > 0 ? named : this.choice.auto.map((id) => ({ id, width: null, isPinned: false }));
+  });
+  /** Besides the name, which always comes first; pinned ones before the others. */
+  columns: Column[] = $derived.by(() => {
+    // What runs are grouped by is the name of the group.
+    const shown = this.#chosen.filter((one) => !this.groupBy.includes(one.id));
+    return [...shown.filter((one) => one.isPinned), ...shown.filter((one) => !one.isPinned)];
+  });
+  /** px; null: as the window allows. */
+  nameWidth: number | null = $derived(this.#addressed.find(({ id }) => id === "name")?.width ?? null);
+  columnIds: ColumnId[] = $derived(this.columns.map((column) => column.id));
+  /** By what is in the first rows, so that nothing moves while one scrolls. */
+  widths: ReadonlyMap<ColumnId, number> = $derived(
+    new Map(this.columns.map(({ id, width }) => [id, width ?? autoWidth(id, this.list.sample)])),
+  );
+  digits: ReadonlyMap<ColumnId, number> = $derived(
+    new Map(
+      this.columnIds
+        .filter((id) => isNumeric(id, this.list.sample))
+        .map((id) => [id, columnDigits(this.list.sample, id)]),
+    ),
+  );
+
+  /** A column's width while its edge is dragged. */
+  preview = $state.raw<{ id: ColumnId; width: number } | null>(null);
+
+  // ---------------------------------------------------------------- selection
+
+  selected = new SvelteSet<string>();
+  /** Where a range begins that Shift extends. */
+  #anchor: number | null = null;
+  selectedIds: string[] = $derived([...this.selected]);
+
+  // ---------------------------------------------------------------- drawn
+
+  #charted = $state.raw<RunInfo[]>([]);
+  #pinned = $state.raw<RunInfo[]>([]);
+  baseline = $state.raw<RunInfo | null>(null);
+
+  /** The runs whose curves are drawn, whole: those selected, else the latest. */
+  get charted(): RunInfo[] {
+    return this.#charted;
+  }
+  get pinned(): RunInfo[] {
+    return this.#pinned;
+  }
+
+  /** What the filter has wrong, with its place in the text. */
+  problem: ApiError | null = $derived(this.list.error?.code === "INVALID_FILTER" ? this.list.error : null);
+
+  query: RunQuery = $derived.by(() => ({
+    ...(this.experiment === null ? {} : { experiment: this.experiment }),
+    ...(this.text === "" ? {} : this.isCondition ? { filter: this.text } : { text: this.text }),
+    ...(this.statuses.length === 0 ? {} : { status: this.statuses }),
+    ...(this.parent === "" ? {} : { parent_id: this.parent }),
+    // The trash has archived runs, too.
+    ...(this.isTrash ? { deleted: true } : { archived: this.isArchive }),
+    order_by: this.order,
+  }));
+  /** What is asked of the list, as text: equal ones are not asked again. */
+  #asked = $derived(
+    JSON.stringify({
+      query: this.query,
+      isTree: this.isTree,
+      groupBy: this.groupBy,
+      groupColumns: this.groupBy.length === 0 ? [] : this.columnIds.flatMap(groupColumn),
+    } satisfies Ask),
+  );
 
   constructor(experiment: string | null) {
     this.experiment = experiment;
-    // The effects follow what is asked as text: an equal query is not asked again.
-    const search = $derived(
-      JSON.stringify({
-        order_by: this.order,
-        ...(experiment === null ? {} : { experiment }),
-        ...(location.get("q") === "" ? {} : { text: location.get("q") }),
-        ...(this.statuses.length === 0 ? {} : { status: this.statuses }),
-        ...(this.parent === "" ? {} : { parent_id: this.parent }),
-        ...(location.get("top") === "1" ? { top_level: true } : {}),
-        ...(this.isTrash ? { deleted: true } : {}),
-      } satisfies RunQuery),
-    );
+    this.scope = experiment === null ? "runs" : `experiment:${experiment}`;
+    for (const id of decodeIds(location.get("sel")).slice(0, MAX_ADDRESSED)) this.selected.add(id);
     $effect(() => {
-      void this.list.search(JSON.parse(search) as RunQuery);
+      void this.list.search(JSON.parse(this.#asked) as Ask);
     });
     $effect(() => () => this.list.close());
-    $effect(() => this.#pick());
+    $effect(() => this.#follow());
+    // The selection goes with the address, both ways.
+    $effect(() => {
+      const ids = this.selected.size > MAX_ADDRESSED ? [] : [...this.selected];
+      untrack(() => {
+        if (encodeIds(ids) !== location.get("sel")) location.set({ sel: encodeIds(ids) });
+      });
+    });
   }
 
-  select(id: string): void {
-    const next = this.selected.has(id)
-      ? this.selectedIds.filter((one) => one !== id)
-      : [...this.selectedIds, id].slice(-MAX_SELECTED);
-    location.set({ sel: next.join(",") });
+  // ---------------------------------------------------------------- changes of the view
+
+  setColumns(columns: readonly Column[], nameWidth = this.nameWidth): void {
+    const name = nameWidth === null ? [] : [{ id: "name", width: nameWidth, isPinned: false }];
+    const hidden = this.#chosen.filter((one) => this.groupBy.includes(one.id));
+    location.set({ cols: encodeColumns([...name, ...columns, ...hidden]) });
   }
 
-  clearSelection(): void {
-    location.set({ sel: null });
+  #change(id: ColumnId, change: (column: Column) => Column): void {
+    this.setColumns(this.columns.map((column) => (column.id === id ? change(column) : column)));
   }
 
   toggleColumn(id: ColumnId): void {
-    const next = this.columns.includes(id) ? this.columns.filter((one) => one !== id) : [...this.columns, id];
-    location.set({ cols: encodeColumns(next) });
+    this.setColumns(
+      this.columnIds.includes(id)
+        ? this.columns.filter((column) => column.id !== id)
+        : [...this.columns, { id, width: null, isPinned: false }],
+    );
+  }
+
+  resize(id: ColumnId, width: number | null): void {
+    if (id === "name") this.setColumns(this.columns, width);
+    else this.#change(id, (column) => ({ ...column, width }));
+  }
+
+  togglePin(id: ColumnId): void {
+    this.#change(id, (column) => ({ ...column, isPinned: !column.isPinned }));
+  }
+
+  /** Put another column in the place of one: another number of the same metric. */
+  replaceColumn(id: ColumnId, by: ColumnId): void {
+    if (this.columnIds.includes(by)) this.toggleColumn(id);
+    else this.#change(id, (column) => ({ ...column, id: by }));
+  }
+
+  /** Move a column before another; null: to the end. Beside a pinned one it is pinned, too. */
+  moveColumn(id: ColumnId, before: ColumnId | null): void {
+    const column = this.columns.find((one) => one.id === id);
+    if (column === undefined || id === before) return;
+    const rest = this.columns.filter((one) => one.id !== id);
+    const at = before === null ? rest.length : rest.findIndex((one) => one.id === before);
+    const isPinned = rest[at]?.isPinned ?? false;
+    this.setColumns([...rest.slice(0, at), { ...column, isPinned }, ...rest.slice(at)]);
+  }
+
+  /** Move a column by places to the left or right. */
+  shiftColumn(id: ColumnId, by: number): void {
+    const ids = this.columnIds;
+    const at = ids.indexOf(id);
+    const to = Math.max(0, Math.min(ids.length - 1, at + by));
+    if (at >= 0 && to !== at) this.moveColumn(id, ids[by > 0 ? to + 1 : to] ?? null);
+  }
+
+  sort(id: ColumnId, isAdded: boolean): void {
+    this.setOrder(nextOrder(this.order, id, isAdded));
+  }
+
+  setOrder(order: string[]): void {
+    const text = encodeIds(order);
+    location.set({ order: text === encodeIds(DEFAULT_ORDER) ? null : text });
+  }
+
+  setGroup(ids: readonly ColumnId[]): void {
+    location.set({ group: encodeIds(ids), tree: null });
+  }
+
+  toggleGroup(id: ColumnId): void {
+    this.setGroup(this.groupBy.includes(id) ? this.groupBy.filter((one) => one !== id) : [...this.groupBy, id]);
+  }
+
+  toggleTree(): void {
+    location.set({ tree: this.isTree ? null : "1", group: null, parent: null });
   }
 
   toggleStatus(status: RunStatus): void {
@@ -94,19 +261,158 @@ export class RunsState {
     location.set({ status: next.join(",") });
   }
 
-  /** Selected runs may lie on pages not loaded, or outside the filter. */
-  #pick(): void {
-    const known = new Map([...this.#picked, ...this.list.rows].map((run) => [run.id, run]));
-    const missing = this.selectedIds.filter((id) => !known.has(id));
-    const here = this.selectedIds.flatMap((id) => known.get(id) ?? []);
-    if (here.length !== this.#picked.length || here.some((run, at) => this.#picked[at] !== run)) this.#picked = here;
-    if (missing.length > 0) {
-      api.runs({ ids: missing, limit: MAX_SELECTED }).then(
-        (page) => {
-          if (page.runs.length > 0) this.#picked = [...this.#picked, ...page.runs];
-        },
-        () => undefined, // the table says that the server is away
-      );
-    }
+  clearFilter(): void {
+    location.set({ q: null, status: null, parent: null, deleted: null, archived: null });
   }
+
+  togglePinned(ids: readonly string[]): void {
+    const areAll = ids.every((id) => this.pinnedIds.includes(id));
+    const next = areAll
+      ? this.pinnedIds.filter((id) => !ids.includes(id))
+      : [...new Set([...this.pinnedIds, ...ids])].slice(-MAX_PINNED);
+    location.set({ pin: encodeIds(next) });
+  }
+
+  toggleBaseline(id: string): void {
+    location.set({ base: this.baselineId === id ? null : id });
+  }
+
+  // ---------------------------------------------------------------- saved views
+
+  /** The view as its address, without what passes. */
+  get viewQuery(): string {
+    const query = new URLSearchParams(location.query);
+    for (const name of TRANSIENT) query.delete(name);
+    query.sort();
+    return query.toString();
+  }
+
+  openView(name: string, query: string): void {
+    const next = new URLSearchParams(query);
+    next.set("view", name);
+    location.go(`${location.path}?${next}`);
+  }
+
+  // ---------------------------------------------------------------- selecting
+
+  /** Select or leave out one run; `isRange` takes along all from the last one touched. */
+  async select(id: string, index: number, isRange = false): Promise<void> {
+    const anchor = this.#anchor;
+    this.#anchor = index;
+    if (isRange && anchor !== null) {
+      for (const one of await this.list.idsBetween(anchor, index)) this.selected.add(one);
+    } else if (!this.selected.delete(id)) this.selected.add(id);
+  }
+
+  async selectAll(): Promise<void> {
+    const ids = await this.list.allIds();
+    for (const id of ids) this.selected.add(id);
+  }
+
+  clearSelection(): void {
+    this.selected.clear();
+    this.#anchor = null;
+  }
+
+  // ---------------------------------------------------------------- the filter
+
+  vocabulary: Vocabulary = $derived({
+    ...this.#allKeys,
+    tags: this.#allKeys.tags.filter((name) => !name.startsWith("tracklog.")),
+    statuses: RUN_STATUSES,
+    values: (term) => this.#valuesOf(term),
+  });
+
+  /** Values that runs in memory have: what is on the screen is what people ask for. */
+  #valuesOf(term: string): string[] {
+    const ids = [...this.columnIds, "user", "experiment", "name", ...this.choice.all];
+    const id = ids.find((one) => columnTerm(one) === term);
+    if (id === undefined) return [];
+    const { kind, name } = splitId(id);
+    const found = new Set<string>();
+    for (const run of this.list.known) {
+      const value = kind === "param" ? run.params[name] : kind === "tag" ? run.tags[name] : attribute(run, id);
+      if (value === undefined || value === null || value === "") continue;
+      const isNumber = typeof value === "number" || FILTER_ATTRIBUTES[id] === "number";
+      const written = typeof value === "boolean" ? (value ? "True" : "False") : String(value);
+      found.add(isNumber ? written : quoted(written.slice(0, 80)));
+      if (found.size >= MAX_VALUES) break;
+    }
+    return [...found];
+  }
+
+  // ---------------------------------------------------------------- columns in view
+
+  /** These columns are in view, besides the pinned ones. */
+  show(ids: readonly ColumnId[]): void {
+    const wanted = this.columns.length <= MAX_WANTED ? this.columnIds : ids;
+    const orders = this.order.map((key) => key.replace(/^-/, ""));
+    this.list.want(neededKeys([...new Set([...wanted, ...orders])]));
+  }
+
+  // ---------------------------------------------------------------- runs beside the list
+
+  /** Keep the runs that are drawn, pinned, and compared with up to date. */
+  #follow(): (() => void) | undefined {
+    const selected = this.selectedIds.slice(0, MAX_CHARTED);
+    const pinned = this.pinnedIds;
+    const baseline = this.baselineId;
+    const latest: RunQuery = { ...this.query, order_by: "-start", limit: LATEST };
+    const extra = [...new Set([...pinned, ...(baseline === "" ? [] : [baseline])])];
+    const load = async () => {
+      const [drawn, others] = await Promise.all([
+        api.runs(selected.length > 0 ? { ids: selected, deleted: null, limit: MAX_CHARTED } : latest),
+        extra.length > 0 ? api.runs({ ids: extra, deleted: null, limit: extra.length }) : null,
+      ]).catch(() => [null, null] as const); // the table says what is wrong
+      if (drawn === null || isOver) return;
+      const inOrder = (ids: readonly string[], runs: readonly RunInfo[]) =>
+        ids.flatMap((id) => runs.find((run) => run.id === id) ?? []);
+      this.#charted = selected.length > 0 ? inOrder(selected, drawn.runs) : drawn.runs;
+      this.#pinned = inOrder(pinned, others?.runs ?? []);
+      this.baseline = others?.runs.find((run) => run.id === baseline) ?? null;
+    };
+    let isOver = false;
+    const pace = paced(load);
+    pace.ask();
+    const stop = live.subscribe((changes) => {
+      const ids = new Set([...selected, ...extra]);
+      const isNewest = selected.length === 0;
+      if (changes === null || changes.some((change) => isNewest || ids.has(change.run_id))) pace.ask();
+    });
+    return () => {
+      isOver = true;
+      stop();
+      pace.stop();
+    };
+  }
+}
+
+/** What the server is asked of a group for a column; nothing for what a group does not have. */
+function groupColumn(id: ColumnId): string[] {
+  const { kind } = splitId(id);
+  if (kind === "spark") return [`metric:${id.slice(6)}`];
+  if (kind !== "attribute") return [id];
+  return ["experiment", "user"].includes(id) ? [id] : [];
+}
+
+function attribute(run: RunInfo, id: ColumnId): string | number | null {
+  switch (id) {
+    case "user":
+      return run.user;
+    case "experiment":
+      return run.experiment;
+    case "name":
+      return run.name;
+    case "type":
+      return run.type;
+    case "number":
+      return run.number;
+    default:
+      return null;
+  }
+}
+
+/** How a group is called: its values, in the order of what it is grouped by. */
+export function groupKey(group: RunGroup): string {
+  return JSON.stringify(group.values);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCsv, toCsv, toMarkdown } from "./export";
+import { parseCsv, toCsv, toLatex, toMarkdown } from "./export";
 
 test("CSV quotes what needs quotes, and reads back", () => {
   const text = toCsv(
@@ -32,4 +32,18 @@ test("Markdown escapes bars and sets numbers to the right", () => {
       ],
     ),
   ).toBe("| run | loss |\n| --- | --: |\n| a\\|b | 0.5 |\n| c |  |\n");
+});
+
+test("LaTeX has its signs escaped and numbers to the right", () => {
+  expect(
+    toLatex(
+      ["a_b", "loss"],
+      [
+        ["50 % & more", 0.5],
+        ["x^2", null],
+      ],
+    ),
+  ).toBe(
+    "\\begin{tabular}{lr}\n  \\toprule\n  a\\_b & loss \\\\\n  \\midrule\n  50 \\% \\& more & 0.5 \\\\\n  x\\textasciicircum{}2 & -- \\\\\n  \\bottomrule\n\\end{tabular}\n",
+  );
 });

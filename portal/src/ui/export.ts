@@ -54,3 +54,32 @@ export function parseCsv(text: string, separator: string, limit: number): string
   if (rows.length < limit && (cell !== "" || row.length > 0)) rows.push([...row, cell]);
   return rows;
 }
+
+/** A tabular for a paper, rules as the package booktabs has them. */
+export function toLatex(header: string[], rows: Cell[][]): string {
+  const special: Record<string, string> = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+  };
+  const escaped = (cell: Cell) =>
+    cell === null || cell === undefined
+      ? "--"
+      : String(cell)
+          .replace(/\s+/g, " ")
+          .replace(/[\\~^±&%$#_{}]/g, (char) => special[char] ?? `\\${char}`);
+  const isNumber = header.map(
+    (_, at) => rows.length > 0 && rows.every((row) => typeof row[at] === "number" || row[at] == null),
+  );
+  const line = (cells: string[]) => `  ${cells.join(" & ")} \\\\`;
+  return `${[
+    `\\begin{tabular}{${isNumber.map((right) => (right ? "r" : "l")).join("")}}`,
+    "  \\toprule",
+    line(header.map(escaped)),
+    "  \\midrule",
+    ...rows.map((row) => line(row.map(escaped))),
+    "  \\bottomrule",
+    "\\end{tabular}",
+  ].join("\n")}\n`;
+}
