@@ -8,69 +8,26 @@ import io
 import json
 import math
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Download, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 import tracklog
 from tests.batches import T0_MS, Writer
+from tests.browser import clipboard, fits, search, serve_to, text_of
 from tests.servers import RunningServer, serve
-from tracklog.server.app import PORTAL
 from tracklog.storage import RunQuery
 from tracklog.storage.local import LocalStore
 from tracklog.storage.remote import RemoteStore
 
 pytestmark = pytest.mark.browser
-
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-_TIMEOUT_MS = 15_000  # for machines that do other things as well
-expect.set_options(timeout=_TIMEOUT_MS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert (PORTAL / "index.html").is_file(), "the portal is not built; run: make portal"
-    system = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system, args=_ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def troubles() -> list[str]:
-    """Console errors and requests to other hosts; what a test provokes itself, it takes out again."""
-    return []
-
-
-@pytest.fixture
-def page(browser: Browser, troubles: list[str]) -> Iterator[Page]:
-    """A page that fails the test on a console error or a request to another host."""
-    context = browser.new_context(
-        viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"], color_scheme="light"
-    )
-    context.set_default_timeout(_TIMEOUT_MS)
-    page = context.new_page()
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    page.on(
-        "request",
-        lambda request: troubles.append(request.url) if urlsplit(request.url).hostname not in ("127.0.0.1", None) else None,
-    )
-    yield page
-    context.close()
-    assert troubles == []
 
 
 @pytest.fixture(scope="module")
@@ -113,29 +70,12 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         yield server
 
 
-@contextlib.contextmanager
-def _serve_to(page: Page, workspace: Path, port: int = 0) -> Iterator[RunningServer]:
-    """A server over a workspace that the page leaves before it ends: what is asked of a server that is gone fails loudly."""
-    with serve(workspace, port) as server:
-        yield server
-        page.goto("about:blank")
-
-
 def _git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
 
 
-def _runs(server: RunningServer, **query: Any) -> list[dict[str, Any]]:
-    request = urllib.request.Request(
-        server.url + "/api/v1/runs/search", json.dumps(query).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as response:
-        runs: list[dict[str, Any]] = json.load(response)["runs"]
-    return runs
-
-
 def _open_run(page: Page, server: RunningServer, name: str, tab: str = "charts", more: str = "") -> None:
-    [run] = [run for run in _runs(server, text=name) if run["name"] == name]
+    [run] = [run for run in search(server, text=name) if run["name"] == name]
     page.goto(f"{server.url}/runs/{run['id']}?tab={tab}{more}")
 
 
@@ -143,26 +83,12 @@ def _chart(page: Page, metric: str) -> Locator:
     return page.locator(f'[data-testid=chart-card][data-metric="{metric}"]')
 
 
-def _clipboard(page: Page) -> str:
-    text: str = page.evaluate("navigator.clipboard.readText()")
-    return text
-
-
-def _text_of(download: Download) -> str:
-    return Path(download.path()).read_text()
-
-
-def _fits(page: Page) -> bool:
-    fits: bool = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    return fits
-
-
 def test_what_an_empty_workspace_says_to_paste_turns_into_a_live_chart(page: Page, tmp_path: Path) -> None:
-    with _serve_to(page, tmp_path / "w") as server:
+    with serve_to(page, tmp_path / "w") as server:
         page.goto(server.url)
         expect(page.get_by_test_id("empty-state")).to_contain_text("start_run")
         page.get_by_role("button", name="Copy the code").click()
-        subprocess.run([sys.executable, "-c", _clipboard(page)], check=True, cwd=tmp_path, timeout=60)
+        subprocess.run([sys.executable, "-c", clipboard(page)], check=True, cwd=tmp_path, timeout=60)
 
         expect(_chart(page, "loss")).to_contain_text("all 100 points kept")
         page.get_by_role("link", name="run-1").first.click()
@@ -170,7 +96,7 @@ def test_what_an_empty_workspace_says_to_paste_turns_into_a_live_chart(page: Pag
 
 
 def test_a_run_is_watched_while_it_logs(page: Page, tmp_path: Path) -> None:
-    with _serve_to(page, tmp_path / "w") as server:
+    with serve_to(page, tmp_path / "w") as server:
         run = tracklog.start_run("first", uri=server.url, capture=["console"])
         for step in range(50):
             run.log("loss", 1 / (step + 1), step=step)
@@ -199,7 +125,7 @@ def test_a_run_is_watched_while_it_logs(page: Page, tmp_path: Path) -> None:
         assert "good" in str(page.locator("link[rel=icon]").get_attribute("href"))
 
 
-def test_the_runs_table_sorts_filters_and_fits_a_phone(page: Page, tmp_path: Path) -> None:
+def test_the_runs_table_sorts_filters_andfits_a_phone(page: Page, tmp_path: Path) -> None:
     workspace = tmp_path / "w"
     for i in range(12):
         with tracklog.start_run(
@@ -208,7 +134,7 @@ def test_the_runs_table_sorts_filters_and_fits_a_phone(page: Page, tmp_path: Pat
             run.log("mse", float((i - 5) ** 2))
     with contextlib.suppress(ValueError), tracklog.start_run("sweep", name="broken", uri=workspace):
         raise ValueError("on purpose")
-    with _serve_to(page, workspace) as server:
+    with serve_to(page, workspace) as server:
         page.goto(server.url + "/experiments/sweep")
         rows = page.get_by_test_id("run-row")
         expect(rows).to_have_count(13)
@@ -238,15 +164,15 @@ def test_the_runs_table_sorts_filters_and_fits_a_phone(page: Page, tmp_path: Pat
 
         page.get_by_role("button", name="Copy the table").click()
         page.get_by_role("button", name="Copy as CSV").click()
-        table = list(csv.DictReader(io.StringIO(_clipboard(page))))
+        table = list(csv.DictReader(io.StringIO(clipboard(page))))
         assert len(table) == 13
         assert (table[0]["Name"], table[0]["alpha"], table[0]["side"]) == ("run-5", "0.5", "left")
         page.get_by_role("button", name="Copy the table").click()
         page.get_by_role("button", name="Copy as Markdown").click()
-        assert _clipboard(page).startswith("| Name | Status |")
+        assert clipboard(page).startswith("| Name | Status |")
 
         page.set_viewport_size({"width": 390, "height": 844})
-        assert _fits(page)
+        assert fits(page)
         page.get_by_test_id("theme-toggle").click()
         page.get_by_test_id("theme-toggle").click()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 22)"
@@ -299,7 +225,7 @@ def test_a_chart_is_looked_at_closely_and_taken_along(page: Page, gallery: Runni
     chart.get_by_role("button", name="Actions of loss").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV, all points").click()
-    points = list(csv.DictReader(io.StringIO(_text_of(download.value))))
+    points = list(csv.DictReader(io.StringIO(text_of(download.value))))
     assert len(points) == 300
     assert float(points[60]["value"]) == math.exp(-1) + 1
     chart.get_by_role("button", name="Actions of loss").click()
@@ -328,7 +254,7 @@ def test_people_name_describe_and_tag_a_run(page: Page, tmp_path: Path) -> None:
     workspace = tmp_path / "w"
     with tracklog.start_run("lab", name="old name", tags={"stage": "draft"}, uri=workspace) as run:
         run.log("loss", 1.0)
-    with _serve_to(page, workspace) as server:
+    with serve_to(page, workspace) as server:
         page.goto(f"{server.url}/runs/{run.id}")
         tags = page.get_by_test_id("tags")
 
@@ -380,7 +306,7 @@ def test_the_log_is_searched_filtered_wrapped_and_taken_along(page: Page, galler
     page.keyboard.type("step 20.? of the")
     expect(page.get_by_test_id("log-count")).to_contain_text("11 of")  # 20, and 200 to 209
     page.get_by_role("button", name="Copy", exact=True).click()
-    assert _clipboard(page).splitlines()[1].startswith("step 200 of the log, <b>not bold</b>")
+    assert clipboard(page).splitlines()[1].startswith("step 200 of the log, <b>not bold</b>")
     lines.filter(has_text="step 200").get_by_role("button").click()
     expect(lines.filter(has_text="step 195")).to_be_in_viewport()  # now among its neighbours
 
@@ -398,9 +324,9 @@ def test_the_log_is_searched_filtered_wrapped_and_taken_along(page: Page, galler
     expect(page.get_by_test_id("log-count")).to_contain_text("400 of")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
-    assert "a worker died" in _text_of(download.value)
+    assert "a worker died" in text_of(download.value)
     page.set_viewport_size({"width": 390, "height": 844})
-    assert _fits(page)
+    assert fits(page)
 
 
 def test_files_are_a_tree_with_previews(page: Page, gallery: RunningServer) -> None:
@@ -419,7 +345,7 @@ def test_files_are_a_tree_with_previews(page: Page, gallery: RunningServer) -> N
     tree.get_by_title("results/train.py", exact=True).click()
     expect(preview).to_contain_text("print('<b>hello</b>')")
     page.get_by_role("button", name="Copy the path results/train.py").click()
-    assert _clipboard(page) == "results/train.py"
+    assert clipboard(page) == "results/train.py"
     tree.locator("button", has_text=".png").first.click()
     expect(preview.get_by_role("img")).to_be_visible()
     expect(preview).to_contain_text("8 × 8")
@@ -431,7 +357,7 @@ def test_files_are_a_tree_with_previews(page: Page, gallery: RunningServer) -> N
     page.reload()
     expect(preview).to_contain_text("model.pt")
     page.set_viewport_size({"width": 390, "height": 844})
-    assert _fits(page)
+    assert fits(page)
 
 
 def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, gallery: RunningServer) -> None:
@@ -442,7 +368,7 @@ def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, g
     page.keyboard.type("adamw")
     expect(params.get_by_role("row")).to_have_count(1)
     page.get_by_role("button", name="Copy optimizer").click()
-    assert _clipboard(page) == "adamw"
+    assert clipboard(page) == "adamw"
 
     page.keyboard.press("Escape")
     page.locator("body").press("4")
@@ -450,7 +376,7 @@ def test_params_are_found_and_copied_and_changes_of_code_are_shown(page: Page, g
     expect(diff.locator(".add")).to_contain_text("lr = 0.25")
     expect(diff.locator(".remove")).to_contain_text("lr = 0.1")
     diff.get_by_role("button", name="Copy").click()
-    assert _clipboard(page).startswith("diff --git a/train.py b/train.py")
+    assert clipboard(page).startswith("diff --git a/train.py b/train.py")
 
 
 def test_addresses_that_mlflow_prints_show_the_run_and_the_experiment(page: Page, gallery: RunningServer) -> None:
