@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { LogLine } from "../../api/types";
 import { textSearch } from "../../ui/search";
-import { cells, levelOf, lineAt, lineTops, markSpans, passing } from "./lines";
+import { cells, levelOf, lineAt, lineTops, markSpans, pagedTops, passing } from "./lines";
 
 const LINES: LogLine[] = [
   [1, "stdout", "step 1 loss 0.5"],
@@ -32,14 +32,20 @@ test.each([
 });
 
 test("escape sequences take no room, wide characters two cells", () => {
-  expect(Array.from(lineTops(LINES, null, 10))).toEqual([0, 2, 4, 6, 8]);
-  expect(Array.from(lineTops(LINES, [1, 3], 0))).toEqual([0, 1, 2]);
+  expect(Array.from(lineTops(LINES, 10))).toEqual([0, 2, 4, 6, 8]);
   expect(cells("损失 ok")).toBe(7);
   expect(cells("100%|███|")).toBe(9);
 });
 
+test("of a log that is known in parts, the rest counts as one row a line", () => {
+  const tops = pagedTops(10, new Map([[1, LINES]]), 4, 10);
+
+  expect(Array.from(tops)).toEqual([0, 1, 2, 3, 4, 6, 8, 10, 12, 13, 14]);
+  expect(Array.from(pagedTops(6, new Map([[1, LINES]]), 4, 10))).toEqual([0, 1, 2, 3, 4, 6, 8]);
+});
+
 test("the line at a height", () => {
-  const tops = lineTops(LINES, null, 10);
+  const tops = lineTops(LINES, 10);
 
   expect([0, 1, 2, 7, 99].map((row) => lineAt(tops, row))).toEqual([0, 0, 1, 3, 3]);
   expect(lineAt(new Float64Array(1), 0)).toBe(0);

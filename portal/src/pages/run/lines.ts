@@ -65,15 +65,40 @@ export function cells(text: string): number {
   return count;
 }
 
-/** Tops of the lines in rows, with the total as last: line i takes tops[i + 1] − tops[i] rows. `columns` 0: no wrapping. */
-export function lineTops(lines: LogLine[], shown: number[] | null, columns: number): Float64Array {
-  const count = shown?.length ?? lines.length;
-  const tops = new Float64Array(count + 1);
-  for (let at = 0; at < count; at++) {
-    const line = lines[shown === null ? at : (shown[at] ?? 0)];
-    const rows = columns <= 0 || line === undefined ? 1 : Math.max(1, Math.ceil(cells(expand(line[2])) / columns));
-    tops[at + 1] = (tops[at] ?? 0) + rows;
+/** Rows that a line takes when it is wrapped at `columns` cells. */
+function rowsOf(line: LogLine, columns: number): number {
+  return Math.max(1, Math.ceil(cells(expand(line[2])) / columns));
+}
+
+/** Tops of lines in rows, with the total as last: line i takes tops[i + 1] − tops[i] rows. */
+export function lineTops(lines: readonly LogLine[], columns: number): Float64Array {
+  const tops = new Float64Array(lines.length + 1);
+  lines.forEach((line, at) => {
+    tops[at + 1] = (tops[at] ?? 0) + rowsOf(line, columns);
+  });
+  return tops;
+}
+
+const measured = new WeakMap<readonly LogLine[], { columns: number; rows: Uint16Array }>();
+
+/** The same for a log of which only some pages are known: lines of the others count as one row each. */
+export function pagedTops(
+  total: number,
+  pages: ReadonlyMap<number, readonly LogLine[]>,
+  pageLines: number,
+  columns: number,
+): Float64Array {
+  const rows = new Uint16Array(total).fill(1);
+  for (const [page, lines] of pages) {
+    let known = measured.get(lines);
+    if (known?.columns !== columns) {
+      known = { columns, rows: Uint16Array.from(lines, (line) => Math.min(65_535, rowsOf(line, columns))) };
+      measured.set(lines, known);
+    }
+    rows.set(known.rows.subarray(0, Math.max(0, total - page * pageLines)), page * pageLines);
   }
+  const tops = new Float64Array(total + 1);
+  for (let at = 0; at < total; at++) tops[at + 1] = (tops[at] ?? 0) + (rows[at] ?? 1);
   return tops;
 }
 
