@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3.10 py
 DEV := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help test lint demo portal docs bench lock chromium check-python
+.PHONY: help test test-integrations lint demo portal docs bench lock chromium check-python
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -47,6 +47,21 @@ chromium: .make/dev
 
 test: .make/dev chromium lint portal  ## everything, installing what the tests need
 	$(DEV)/python -m pytest -n 2
+
+# Sources through PYTHONPATH: nothing to build. fastai without what it needs for pictures: a second torch.
+SOURCES := PYTHONPATH=$(CURDIR)/src:$(CURDIR)/azureml-alias/src
+INTEGRATIONS := $(SOURCES) .venv-integrations/bin/python
+.make/integrations: requirements-integrations.txt | check-python
+	$(PYTHON) -m venv .venv-integrations .venv-mlflow2
+	.venv-integrations/bin/python -m pip install --quiet --requirement requirements-integrations.txt
+	.venv-integrations/bin/python -m pip install --quiet --no-deps fastai==2.8.12
+	grep --invert-match '==' requirements-integrations.txt >.venv-mlflow2/requirements.txt
+	.venv-mlflow2/bin/python -m pip install --quiet --requirement .venv-mlflow2/requirements.txt 'mlflow<3'
+	@mkdir -p .make && touch .make/integrations
+
+test-integrations: .make/dev .make/integrations  ## libraries that log through MLflow or Azure ML v1, and the last MLflow 2
+	$(INTEGRATIONS) -m pytest -n 2 -p no:cacheprovider tests/integrations tests/mlflow
+	$(SOURCES) .venv-mlflow2/bin/python -m pytest -n 2 -p no:cacheprovider tests/mlflow
 
 bench: .make/dev  ## print each measured figure beside its floor
 	for script in benchmarks/bench_*.py; do $(DEV)/python $$script || exit 1; done

@@ -79,6 +79,8 @@ class RunStatus(str, Enum):
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
 
 
+SCRIPT_RUN = "azureml.scriptrun"  # type of a run whose script is watched: how the script ends decides the run's status
+
 HEARTBEAT_MS = 10_000  # a live writer sends at least one (possibly empty) batch this often
 HEARTBEAT_LOST_MS = 45_000  # four missed heartbeats and some network delay
 SILENCE_LOST_MS = 24 * 3600 * 1000  # the same for clients without a journal, silent while they compute: an epoch may take hours

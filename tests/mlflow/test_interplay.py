@@ -34,7 +34,7 @@ def test_a_run_of_mlflow_is_a_run(native: str, fluent: Any, store: RemoteStore, 
 
     run = tracklog.get_run(parent.info.run_id)
     assert run.get_metrics()["loss"] == [1 / (step + 1) for step in range(10)]
-    assert name in tracklog.Workspace.from_config().experiments if hasattr(tracklog, "Workspace") else True
+    assert name in tracklog.Workspace(native).experiments
     info = store.get_run(parent.info.run_id)
     assert (info.name, info.description, info.experiment, info.status) == ("from mlflow", "what for", name, RunStatus.COMPLETED)
     assert info.params == {"lr": "0.1"}
@@ -129,3 +129,18 @@ def test_an_archived_experiment_is_no_deleted_one(
     store.edit_experiment(name, ExperimentEdit(archived=True))
 
     assert client.get_experiment(experiment_id).lifecycle_stage == "active"
+
+
+def test_a_submitted_script_ends_when_it_ends(client: MlflowClient, store: RemoteStore, name: str) -> None:
+    from tests.batches import Writer
+    from tracklog.records import SCRIPT_RUN, RunStarted, StatusChanged
+
+    run_id = f"{name}_1_ab"
+    started = [RunStarted(name, 1000, type=SCRIPT_RUN), StatusChanged(RunStatus.RUNNING, 1000)]
+    store.apply(Writer(run_id).add(*started).batch())
+
+    client.set_terminated(run_id, "FINISHED")  # what `mlflow.end_run()` in the middle of the script does
+
+    assert store.get_run(run_id).status is RunStatus.RUNNING
+    store.apply(Writer(run_id, writer_id="watcher").add(StatusChanged(RunStatus.FAILED, 2000)).batch())
+    assert client.get_run(run_id).info.status == "FAILED"

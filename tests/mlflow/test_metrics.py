@@ -114,7 +114,18 @@ def test_an_exact_repeat_is_told_once_and_all_else_is_kept(client: MlflowClient,
     history = _points(client.get_metric_history(run_id, "m"))
     assert [point for point in history if not math.isnan(point[0])] == [(1, 10, 0), (2, 10, 0), (1, 10, 1), (1, 11, 0)]
     assert len(history) == 5
-    assert len(store.columns(run_id, "m")) == 8  # nothing is thrown away
+    assert len(store.columns(run_id, "m")) == 7  # what came again by itself is not stored
+
+
+def test_a_point_told_again_for_a_model_counts_once(
+    client: MlflowClient, run_id: str, experiment_id: str, store: RemoteStore
+) -> None:
+    client.log_batch(run_id, [Metric("m", 0.5, 10, 0)])
+    model = client.create_logged_model(experiment_id, name="model", source_run_id=run_id)
+    client.log_metric(run_id, "m", 0.5, timestamp=10, step=0, model_id=model.model_id)
+
+    assert store.columns(run_id, "m").values.tolist() == [0.5]
+    assert [one.value for one in client.get_logged_model(model.model_id).metrics] == [0.5]
 
 
 def test_a_history_is_ordered_by_time_then_step_then_value(client: MlflowClient, run_id: str) -> None:

@@ -33,6 +33,7 @@ from tracklog.errors import (
 )
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
+    SCRIPT_RUN,
     SYSTEM_PREFIX,
     DType,
     ErrorInfo,
@@ -1228,7 +1229,7 @@ class _SubmittedRun(Run):
 
         given = {name: os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")}
         workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
-        run = cls._joined(workspace, experiment, run_id, "azureml.scriptrun")
+        run = cls._joined(workspace, experiment, run_id, SCRIPT_RUN)
         if "AZUREML_DATASET_ENVIRONMENT_VARS" in os.environ or "AZUREML_DATASET_FILE_OUTPUTS" in os.environ:
             from tracklog.sdk import inputs
 

@@ -38,7 +38,7 @@ from tracklog.errors import (
     TracklogError,
     shown,
 )
-from tracklog.records import ErrorInfo, InfoSet, LineageAdded, PropertiesSet, RunStatus, StatusChanged
+from tracklog.records import SCRIPT_RUN, ErrorInfo, InfoSet, LineageAdded, PropertiesSet, RunStatus, StatusChanged
 from tracklog.sdk import compute, inputs, snapshot
 from tracklog.sdk.capture import masked
 from tracklog.sdk.configuration import ScriptRunConfig
@@ -48,7 +48,6 @@ from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, now_ms
 from tracklog.sdk.run import Run
 from tracklog.sdk.workspace import Workspace
 
-SCRIPT_RUN = "azureml.scriptrun"  # v1's type of such a run
 DEFINITION = "definition"  # the topic of a run's info that says what is executed
 _ASK_S = 1.0  # between looks whether the run was canceled
 _LOOK_S = 0.2  # between looks whether a slot is free

@@ -1,7 +1,8 @@
 """MLflow's REST protocol over a store: its clients work unchanged, and see what everybody else logs.
 
 `routing` finds the handler of a request; `experiments`, `runs`, `search`, `metrics`, `registry`, `logged_models`, `files` and
-`server` hold the handlers; `view` says how a store looks in MLflow's words, `wire` how they are written.
+`server` hold the handlers; `view` says how a store looks in MLflow's words, `wire` how they are written, `recent` what was
+logged just now.
 
 Each request that writes is one batch without a writer: all of it is stored, or nothing.
 """

@@ -35,6 +35,7 @@ from tracklog.errors import (
     TracklogError,
 )
 from tracklog.server.mlflow_api import wire
+from tracklog.server.mlflow_api.recent import RecentPoints
 from tracklog.server.mlflow_api.uploads import Uploads
 from tracklog.server.mlflow_api.view import View, no_run
 from tracklog.server.mlflow_api.wire import Refused, Request
@@ -55,6 +56,7 @@ class Context:
         self.clock_ms = clock_ms
         self.staging = staging  # folder for uploads under way; known once the application runs
         self.uploads = Uploads()
+        self.recent = RecentPoints()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import msgspec
 
 from tracklog.errors import ParamConflictError, RunDeletedError
 from tracklog.records import (
+    SCRIPT_RUN,
     Batch,
     DatasetInput,
     Event,
@@ -224,7 +225,9 @@ def update_run(context: Context, request: UpdateRun) -> object:
     run = context.view.active_run(request.of())
     status = _status_of(request.status)
     events: list[Event] = []
-    if status is not None or request.end_time is not None:
+    # What watches a script says how it ended; the script's own `end_run` may come in the middle.
+    is_watched = run.type == SCRIPT_RUN and not run.status.is_final()
+    if (status is not None or request.end_time is not None) and not is_watched:
         wanted = STATUS_OF[status] if status is not None else run.status
         end_ms = request.end_time if request.end_time is not None else context.clock_ms()
         events.append(StatusChanged(wanted, end_ms))
@@ -265,9 +268,11 @@ def restore_run(context: Context, request: RunId) -> object:
 def log_metric(context: Context, request: LogMetric) -> object:
     """Store a metric point."""
     run_id = request.of()
-    points, keys = _points([request], lambda i: "")
+    metrics = context.recent.new(run_id, [request])
+    points, keys = _points(metrics, lambda i: "")
     _log_model_metrics(context, run_id, [request])
     _apply(context, Batch(run_id, "", points=points, keys=keys))
+    context.recent.remember(run_id, metrics)
     return {}
 
 
@@ -307,7 +312,8 @@ def log_batch(context: Context, request: LogBatch) -> object:
         _require_key(one, f"params[{i}]")
     for i, one in enumerate(request.tags):
         _require_key(one, f"tags[{i}]")
-    points, keys = _points(request.metrics, lambda i: f"metrics[{i}].")
+    metrics = context.recent.new(run_id, request.metrics)
+    points, keys = _points(metrics, lambda i: f"metrics[{i}].")
     params = [wire.param(one, f"params[{i}].") for i, one in enumerate(request.params)]
     tags = dict(wire.tag(one, f"tags[{i}].") for i, one in enumerate(request.tags))
     entities = len(request.metrics) + len(request.params) + len(request.tags)
@@ -333,6 +339,7 @@ def log_batch(context: Context, request: LogBatch) -> object:
     events: list[Event] = [ParamsSet({**dict(params)}, strict=True)] if params else []
     events += tag_events(tags)
     _apply(context, Batch(run_id, "", points=points, keys=keys, events=events))
+    context.recent.remember(run_id, metrics)
     return {}
 
 
