@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
-from tests.mlflow.conftest import Raw
+from tests.mlflow.conftest import Raw, mlflow3
 
 
 def test_the_default_experiment_is_there_from_the_start(client: MlflowClient) -> None:
@@ -127,6 +127,7 @@ def test_a_deleted_experiment_is_not_renamed_and_the_client_not_kept_waiting(
     assert refused.value.get_http_status_code() == 400  # MLflow's 500 makes its client try again for minutes
 
 
+@mlflow3
 def test_tags_of_an_experiment(client: MlflowClient, experiment_id: str) -> None:
     client.set_experiment_tag(experiment_id, "a", "1")
     client.set_experiment_tag(experiment_id, "a", "2")

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from tests.mlflow.conftest import Raw
+from tests.mlflow.conftest import Raw, mlflow3
 from tracklog.records import Batch, MetricKey
 from tracklog.storage.remote import RemoteStore
 
@@ -117,6 +117,7 @@ def test_an_exact_repeat_is_told_once_and_all_else_is_kept(client: MlflowClient,
     assert len(store.columns(run_id, "m")) == 7  # what came again by itself is not stored
 
 
+@mlflow3
 def test_a_point_told_again_for_a_model_counts_once(
     client: MlflowClient, run_id: str, experiment_id: str, store: RemoteStore
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tests.mlflow.conftest import Raw
+from tests.mlflow.conftest import Raw, mlflow3
 
 
 def _version(client: MlflowClient, name: str, run_id: str, **more: Any) -> str:
@@ -237,6 +237,7 @@ def test_a_wrong_search_is_refused(raw: Raw, path: str, query: dict[str, Any], m
     assert raw.refused("INVALID_PARAMETER_VALUE", "GET", path, query=query).startswith(message)
 
 
+@mlflow3
 def test_prompts_are_models_that_a_search_for_models_does_not_find(fluent: Any, client: MlflowClient, name: str) -> None:
     fluent.genai.register_prompt(name, "Say {{word}}", tags={"author": "ada"})
     fluent.genai.register_prompt(name, "Shout {{word}}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.mlflow.conftest import Raw
+from tests.mlflow.conftest import Raw, mlflow3
 
 PROXY = "/api/2.0/mlflow-artifacts"
 CLIMBING = [
@@ -91,6 +91,7 @@ def test_no_name_of_a_part_leads_out(raw: Raw, run_id: str, experiment_id: str, 
 JSON = {"Content-Type": "application/json"}
 
 
+@mlflow3
 def test_files_of_another_run_are_reached_by_their_own_address_only(
     raw: Raw, client: MlflowClient, experiment_id: str, run_id: str, name: str
 ) -> None:
@@ -193,6 +194,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
+@mlflow3
 def test_a_runs_source_needs_its_run(raw: Raw, client: MlflowClient, name: str, run_id: str, experiment_id: str) -> None:
     client.create_registered_model(name)
     model = client.create_logged_model(experiment_id).model_id
