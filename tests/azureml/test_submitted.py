@@ -9,11 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from azureml.core import Environment, Experiment, Run, RunConfiguration, ScriptRunConfig, Workspace
 from azureml.core.conda_dependencies import CondaDependencies
+from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
 from azureml.exceptions import ActivityFailedException, ComputeTargetException, ExperimentExecutionException, UserErrorException
+from tracklog.errors import NotSupportedError
+from tracklog.sdk import details as details_of_runs
+from tracklog.sdk import submitted
 
 TRAIN = """
 import argparse, os, sys
@@ -211,6 +216,198 @@ def test_a_run_configuration_is_saved_and_loaded(tmp_path: Path) -> None:
     assert (tmp_path / ".azureml" / "mine.runconfig").is_file()
     assert list(loaded.environment.python.conda_dependencies.pip_packages) == ["numpy==1.26"]
     assert loaded.environment.environment_variables == {"snake_case": "Kept"}
+
+
+def test_the_script_finds_its_folders_and_its_place(experiment: Experiment, folder: Path) -> None:
+    """Scripts write to `outputs/` without making it, and read where they are from v1's variables."""
+    (folder / "config.json").write_text('{"subscription_id": "s-1", "resource_group": "g-1", "workspace_name": "lab"}')
+    (folder / "place.py").write_text(
+        "import os\nfrom azureml.core import Run\nopen('outputs/m.txt', 'w').write('m'); open('logs/l.txt', 'w').write('l')\n"
+        "run = Run.get_context(allow_offline=False); ws = run.experiment.workspace\n"
+        "for name in ('SUBSCRIPTION', 'RESOURCEGROUP', 'WORKSPACE_NAME', 'PROJECT_NAME'):\n"
+        "    run.log(name, os.environ['AZUREML_ARM_' + name])\n"
+        "run.log('workspace', ' '.join([ws.subscription_id, ws.resource_group, ws.name]))\n"
+    )
+    experiment = Experiment(Workspace.from_config(), "submitted")
+    environment = Environment("secretive")
+    environment.environment_variables = {"PASSWORD": "hush"}
+    run = experiment.submit(ScriptRunConfig(".", script="place.py", arguments=["--n", 1], environment=environment))
+
+    details = run.wait_for_completion()
+
+    assert {"outputs/m.txt", "logs/l.txt"} <= set(run.get_file_names())
+    assert run.get_metrics() == {
+        "SUBSCRIPTION": "s-1",
+        "RESOURCEGROUP": "g-1",
+        "WORKSPACE_NAME": "lab",
+        "PROJECT_NAME": "submitted",
+        "workspace": "s-1 g-1 lab",
+    }
+    definition = details["runDefinition"]
+    assert (definition["script"], definition["arguments"], definition["target"]) == ("place.py", ["--n", "1"], "local")
+    assert definition["environment"]["environmentVariables"] == {"PASSWORD": "***"}
+    assert "hush" not in str(details)
+    assert run.get_environment().name == "secretive"
+
+
+def test_what_a_run_printed_is_one_of_its_files(experiment: Experiment, tmp_path: Path) -> None:
+    run = experiment.submit(ScriptRunConfig(".", script="train.py", arguments=["--alpha", 1]))
+    details = run.wait_for_completion()
+
+    assert "user_logs/std_log.txt" in run.get_file_names()
+    assert "user_logs/std_log.txt" in details["logFiles"]
+    for name in ("user_logs/std_log.txt", "azureml-logs/70_driver_log.txt"):
+        assert "training with 1.0" in run.download_file(name, tmp_path / "log.txt").read_text()
+    assert "training with 1.0" in run.get_details_with_logs()["logFiles"]["user_logs/std_log.txt"]
+    assert any(path.endswith("std_log.txt") for path in run.get_all_logs(str(tmp_path / "logs")))
+
+
+def test_logs_are_kept_while_the_script_runs(experiment: Experiment, folder: Path) -> None:
+    run = Run.begin(experiment, capture=False)
+    watched = submitted._WatchedFolders(run, folder, ["logs"], since_ms=0)
+    (folder / "logs").mkdir()
+    log = folder / "logs" / "events.txt"
+    log.write_text("one")
+    watched.look()
+    first = run.get_file_names()
+    log.write_text("one, two")
+    (folder / "logs" / "bad\nname").touch()
+    watched.keep()
+    run.complete()
+
+    assert first == ["logs/events.txt"]
+    assert run.download_file("logs/events.txt", folder / "read.txt").read_text() == "one, two"
+    assert "is not kept" in run.experiment.workspace.store.log_lines(run.id).lines[0].text
+
+
+def test_several_processes_of_a_job_share_a_run(experiment: Experiment, folder: Path) -> None:
+    (folder / "ranks.py").write_text(
+        "import os, sys\nfrom azureml.core import Run\nrank = int(os.environ['RANK'])\nprint('I am', rank)\n"
+        "Run.get_context().log('of rank %d' % rank, int(os.environ['WORLD_SIZE']))\n"
+        "if len(sys.argv) > 1 and rank == 1: sys.exit('rank 1 is ill')\n"
+        "if len(sys.argv) > 1: import time; time.sleep(60)\n"
+    )
+    job = PyTorchConfiguration(process_count=2, node_count=2)
+    run = experiment.submit(ScriptRunConfig(".", script="ranks.py", distributed_job_config=job))
+    run.wait_for_completion()
+    ill = experiment.submit(ScriptRunConfig(".", script="ranks.py", arguments=["ill"], distributed_job_config=job))
+
+    details = ill.wait_for_completion(raise_on_error=False)
+
+    assert run.get_metrics() == {"of rank 0": 2, "of rank 1": 2}
+    lines = {line.text for line in run.experiment.workspace.store.log_lines(run.id).lines}
+    assert {"I am 0", "[rank 1] I am 1"} <= lines
+    assert details["error"]["error"]["message"] == "rank 1 is ill (exit code 1)"
+
+
+def test_workers_of_tensorflow_know_each_other_and_servers_end_with_them(experiment: Experiment, folder: Path) -> None:
+    (folder / "task.py").write_text(
+        "import json, os, time\nfrom azureml.core import Run\nconfig = json.loads(os.environ['TF_CONFIG'])\n"
+        "kind = config['task']['type']\nRun.get_context().log(kind, len(config['cluster']['worker']))\n"
+        "if kind == 'ps': time.sleep(60)\n"
+    )
+    job = TensorflowConfiguration(worker_count=2, parameter_server_count=1)
+    run = experiment.submit(ScriptRunConfig(".", script="task.py", distributed_job_config=job))
+
+    assert run.wait_for_completion()["status"] == "Completed"
+    assert run.get_metrics()["worker"] == [2, 2]
+
+
+def test_processes_of_mpi_need_its_launcher(experiment: Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = ScriptRunConfig(".", script="train.py", distributed_job_config=MpiConfiguration(process_count_per_node=2))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotSupportedError, match="no `mpirun` on PATH") as refused:
+        experiment.submit(config)
+    assert "PyTorchConfiguration(process_count=2)" in refused.value.message
+    launcher = tmp_path / "mpirun"
+    launcher.write_text('#!/bin/sh\necho "launched $@"\n')
+    launcher.chmod(0o755)
+    run = experiment.submit(config)
+    run.wait_for_completion()
+
+    [line] = run.experiment.workspace.store.log_lines(run.id).lines
+    assert line.text.startswith("launched -n 2 ")
+    assert line.text.endswith("train.py")
+
+
+def watcher_of(run: Run) -> psutil.Process:
+    """Return the process that watches the script of a run this process has submitted."""
+    children = psutil.Process().children()
+    return next(one for one in children if any(run.id in " ".join(child.environ().values()) for child in one.children()))
+
+
+def test_a_script_outlives_the_process_that_watches_it(experiment: Experiment, folder: Path) -> None:
+    (folder / "long.py").write_text(
+        "import os, time\nfrom azureml.core import Run\nrun = Run.get_context()\nopen('outputs/m.txt', 'w').write('m')\n"
+        "while not os.path.exists(os.environ['GO']):\n    run.log('n', 1); print('still here', flush=True); time.sleep(0.05)\n"
+    )
+    environment = Environment("e")
+    environment.environment_variables = {"GO": str(folder / "go")}
+    run = experiment.submit(ScriptRunConfig(".", script="long.py", environment=environment))
+    while "n" not in run.get_metrics():
+        time.sleep(0.05)
+    watcher_of(run).kill()
+    time.sleep(0.5)  # the script prints on
+    (folder / "go").touch()
+
+    details = run.wait_for_completion()
+
+    assert details["status"] == "Completed"
+    assert "outputs/m.txt" in run.get_file_names()
+
+
+def test_a_script_that_is_killed_keeps_what_it_logged(experiment: Experiment, folder: Path) -> None:
+    (folder / "long.py").write_text(
+        "import os, signal\nfrom azureml.core import Run\nrun = Run.get_context()\n"
+        "for i in range(1000): run.log('n', i)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    run = experiment.submit(ScriptRunConfig(".", script="long.py"))
+
+    details = run.wait_for_completion(raise_on_error=False)
+
+    assert details["error"]["error"]["message"] == "The script ended with signal 9."
+    assert run.get_metrics()["n"] == list(range(1000))
+
+
+def test_waiting_for_a_run_nobody_hears_of_ends(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(details_of_runs, "_LOST_S", 0.3)
+    monkeypatch.setattr(Run, "get_status", lambda run: "NotResponding")
+    run = Run.begin(experiment, capture=False)
+    run.complete()
+
+    with pytest.raises(ExperimentExecutionException, match="Nothing has been heard"):
+        run.wait_for_completion()
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_run(experiment: Experiment, folder: Path) -> None:
+    run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
+    waits = (
+        "from azureml.core import *\nfrom azureml.exceptions import *\n"
+        f"run = Run(Experiment(Workspace.from_config(), 'submitted'), {run.id!r})\n"
+        "try: run.wait_for_completion(show_output=True)\n"
+        "except ExperimentExecutionException as e: print('interrupted:', e.message)\n"
+    )
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", waits],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert waiting.stdout is not None
+    while "waiting" not in waiting.stdout.readline():
+        assert waiting.poll() is None
+    waiting.send_signal(signal.SIGINT)
+    said = waiting.stdout.read()
+    waiting.stdout.close()
+
+    assert waiting.wait(20) == 0
+    assert "interrupted:" in said
+    assert "goes on" in said
+    assert run.get_status() == "Running"
+    run.cancel()
+    run.wait_for_completion()
 
 
 def tracklog(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

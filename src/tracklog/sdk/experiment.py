@@ -244,7 +244,6 @@ class Experiment:
         **options: Any,
     ) -> Run:
         from tracklog.sdk import snapshot
-        from tracklog.sdk.exceptions import SnapshotException
         from tracklog.sdk.run import Run
 
         folders: list[Path] = []
@@ -260,24 +259,11 @@ class Experiment:
                 folder.mkdir(parents=True, exist_ok=True)
                 run.collect(folder.name, folder.absolute())
         except OSError as error:  # a working folder that cannot be written; the script may not need it
-            self._say(f"no outputs are kept: {error}.")
+            if not self.workspace.settings.quiet:
+                print(f"tracklog: no outputs are kept: {error}.", file=sys.stderr)  # noqa: T201
         if snapshot_directory is not None:
-            try:
-                reason = snapshot.too_large(Path(snapshot_directory))
-                if reason is None:
-                    run.take_snapshot(snapshot_directory)
-            except (SnapshotException, OSError) as error:
-                reason = getattr(error, "message", str(error))
-            if reason is not None:
-                self._say(
-                    f"no snapshot of the source is kept: {reason.rstrip('.')}. Name what does not belong to it in .amlignore, "
-                    "or pass snapshot_directory=None."
-                )
+            snapshot.take(run, Path(snapshot_directory))
         return run
-
-    def _say(self, message: str) -> None:
-        if not self.workspace.settings.quiet:
-            print(f"tracklog: {message}", file=sys.stderr)  # noqa: T201
 
     def submit(self, config: ScriptRunConfig, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> ScriptRun:
         """Execute a script on this machine and return its run at once; `wait_for_completion` waits for its end.

@@ -103,6 +103,7 @@ class Recorder:
         self.is_closed = False
         self._ended_as: RunStatus | None = None
         self.ends_run = True  # False: this process only adds to the run; another decides how it ends
+        self.watched_by: int | None = None  # … and has this process id
         self.before_end: list[Callable[[], None]] = []  # what is collected when the run ends, however it does
         self.log: LogFunction = self._make_log()
 
@@ -110,6 +111,14 @@ class Recorder:
     def is_owner(self) -> bool:
         """Whether this is the process that opened the run, not a fork of it."""
         return self._pid == os.getpid()
+
+    def is_orphan(self) -> bool:
+        """Whether the process that was to end the run has died before this one, a main process of the run."""
+        if self.watched_by is None or not self.is_owner:
+            return False
+        import psutil
+
+        return not psutil.pid_exists(self.watched_by)
 
     def open(self, *events: Event) -> None:
         """Begin the journal with the run's first events and start sending."""
@@ -467,7 +476,8 @@ def flush_living(uri: str, run_id: str | None = None) -> None:
 def _close_all() -> None:
     """At exit: end the runs that the script left open."""
     for recorder in list(_living):
-        if not recorder.is_owner or not recorder.ends_run or recorder.is_closed:
+        is_other = not recorder.is_owner or not (recorder.ends_run or recorder.is_orphan())
+        if is_other or recorder.is_closed:
             recorder.close(None)
         elif _uncaught is None:
             recorder.close(RunStatus.COMPLETED)

@@ -7,6 +7,7 @@ wait; what they were given survives the death of the process.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import getpass
 import json
 import logging
@@ -29,6 +30,7 @@ from tracklog.errors import (
     InvalidValueError,
     NotFoundError,
     StoreError,
+    TracklogError,
     shown,
 )
 from tracklog.records import (
@@ -38,6 +40,8 @@ from tracklog.records import (
     DType,
     ErrorInfo,
     Event,
+    LogLine,
+    LogLines,
     MetricKind,
     ParamsSet,
     ParamValue,
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+WATCHED_BY = "TRACKLOG_WATCHED_BY"  # environment variable of a submitted script: the process that ends its run
 SNAPSHOT_FOLDER = ".snapshot/"  # of a run's files: what `take_snapshot` kept; no file of the script's
 
 
@@ -1129,17 +1134,23 @@ class Run:
 
     def collect(self, prefix: str, folder: Path, *, since_ms: int = 0) -> None:
         """Keep the files below a folder when the run ends; with `since_ms` only those written from then on."""
+        self._recording().before_end.append(lambda: self._collect_now(prefix, folder, since_ms))
 
+    def _collect_now(self, prefix: str, folder: Path, since_ms: int) -> None:
         from tracklog.sdk.snapshot import files_below
 
-        def collect() -> None:
-            if not folder.is_dir():
-                return
-            for file in files_below(folder):
-                if file.stat().st_mtime * 1000 >= since_ms:
-                    self.upload_file(f"{prefix}/{file.relative_to(folder).as_posix()}", file)
+        for file in files_below(folder) if folder.is_dir() else ():
+            self._collect_file(f"{prefix}/{file.relative_to(folder).as_posix()}", file, since_ms)
 
-        self._recording().before_end.append(collect)
+    def _collect_file(self, name: str, file: Path, since_ms: int = 0) -> None:
+        """Keep a file that nobody named; one that cannot be kept is reported, and the others are not worth less for it."""
+        try:
+            if file.stat().st_mtime * 1000 >= since_ms:
+                self.upload_file(name, file)
+        except (OSError, TracklogError) as error:
+            text = f"tracklog: {shown(str(file))} is not kept: {error}"
+            self._recording().add(LogLines([LogLine(now_ms(), "stderr", convert.storable_text(text), logging.WARNING)]))
+            print(text, file=sys.stderr)  # noqa: T201
 
     def __enter__(self) -> Run:
         if self._is_v1 and self._is_live and self._info.parent_id is None:
@@ -1230,6 +1241,17 @@ class _SubmittedRun(Run):
         given = {name: os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")}
         workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
         run = cls._joined(workspace, experiment, run_id, SCRIPT_RUN)
+        recorder = run._recording()
+        with contextlib.suppress(ValueError):
+            recorder.watched_by = int(os.environ.get(WATCHED_BY, ""))
+        since_ms = now_ms()
+
+        def collect() -> None:
+            if recorder.is_orphan():  # else the watching process collects
+                for name in ("outputs", "logs"):
+                    run._collect_now(name, Path(name).absolute(), since_ms)
+
+        recorder.before_end.append(collect)
         if "AZUREML_DATASET_ENVIRONMENT_VARS" in os.environ or "AZUREML_DATASET_FILE_OUTPUTS" in os.environ:
             from tracklog.sdk import inputs
 

@@ -10,15 +10,20 @@ every lock the process has on it (https://www.sqlite.org/howtocorrupt.html, sect
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pathspec
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.sdk.exceptions import SnapshotException
 from tracklog.storage import DATABASE
+
+if TYPE_CHECKING:
+    from tracklog.sdk.run import Run
 
 _OF_A_WORKSPACE = frozenset(
     {DATABASE, *(DATABASE + end for end in ("-wal", "-shm", "-journal")), "workspace.lock", "artifacts", "journals"}
@@ -79,6 +84,22 @@ def too_large(root: Path) -> str | None:
             what = f"more than {MAX_FILES:,} files" if count > MAX_FILES else f"more than {MAX_BYTES >> 20} MB"
             return f"{root.absolute()} has {what}"
     return None
+
+
+def take(run: Run, folder: Path) -> None:
+    """Keep a folder as the source of a run that starts; where that cannot be, say so and go on."""
+    try:
+        reason = too_large(folder)
+        if reason is None:
+            run.take_snapshot(folder)
+    except (SnapshotException, OSError) as error:
+        reason = getattr(error, "message", str(error))
+    if reason is not None and not run.experiment.workspace.settings.quiet:
+        print(  # noqa: T201
+            f"tracklog: no snapshot of the source is kept: {reason.rstrip('.')}. Name what does not belong to it in .amlignore, "
+            "or pass snapshot_directory=None.",
+            file=sys.stderr,
+        )
 
 
 def write_zip(root: Path, target: Path) -> None:

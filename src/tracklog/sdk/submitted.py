@@ -10,21 +10,23 @@ ends a script whose run was canceled. The script finds its run by Azure ML v1's 
 from __future__ import annotations
 
 import contextlib
+import getpass
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -32,7 +34,6 @@ from tracklog.errors import (
     AzureMLException,
     InvalidTypeError,
     NotFoundError,
-    NotSupportedError,
     ServerError,
     StoreUnavailableError,
     TracklogError,
@@ -44,15 +45,17 @@ from tracklog.sdk.capture import masked
 from tracklog.sdk.configuration import ScriptRunConfig
 from tracklog.sdk.exceptions import ExperimentExecutionException
 from tracklog.sdk.experiment import Experiment
+from tracklog.sdk.processes import Job, Processes, Take, job_of
 from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, now_ms
-from tracklog.sdk.run import Run
+from tracklog.sdk.run import WATCHED_BY, Run
 from tracklog.sdk.workspace import Workspace
 
 DEFINITION = "definition"  # the topic of a run's info that says what is executed
 _ASK_S = 1.0  # between looks whether the run was canceled
 _LOOK_S = 0.2  # between looks whether a slot is free
-_END_S = 10.0  # a script that is told to end has so long before it is killed
-_TAIL_LINES = 60  # of stderr, kept as the reason of a failure
+_READ_S = 0.1  # between looks at what the script prints
+_WATCH_S = 5.0  # between looks at watched folders
+_WATCHED_BYTES_PER_S = 1 << 20  # of a growing file, on average
 
 
 class Execution(msgspec.Struct):
@@ -70,6 +73,10 @@ class Execution(msgspec.Struct):
     target: str = compute.LOCAL  # the queue it waits in, if it is not that
     submitted_ns: int = 0
     bindings: list[inputs.Binding] = []
+    workspace: tuple[str, str, str] = ("local", "local", "local")  # subscription, resource group and name of v1
+    outputs: tuple[str, ...] = ("outputs",)  # folders whose files are kept when the script has ended
+    watched: tuple[str, ...] = ("logs",)  # folders whose files are kept while it runs, too
+    job: Job = Job()
 
 
 class ScriptRun(Run):
@@ -94,7 +101,7 @@ def submit(
         ExperimentExecutionException: the script is not in the source directory.
         ComputeTargetException: there is no such compute target.
         UserErrorException: a data set cannot be given to the script.
-        NotSupportedError: several processes are asked for.
+        NotSupportedError: MPI is to start several processes, and is not installed.
     """
     if not isinstance(config, ScriptRunConfig):
         raise InvalidTypeError(f"Cannot submit {shown(config)}. Expected a ScriptRunConfig.", parameter="config", given=config)
@@ -107,14 +114,9 @@ def submit(
         raise ExperimentExecutionException(f"There is no script {config.script!r} in the source directory {source}.")
     target = compute.check_target(experiment.workspace, settings.target)
     bindings, datasets = inputs.bind(experiment.workspace, config)
-    processes = settings.pytorch.process_count if settings.framework == "PyTorch" else settings.mpi.process_count_per_node
-    if processes > 1 or settings.node_count > 1:
-        raise NotSupportedError(
-            f"Cannot start {processes} processes on {settings.node_count} nodes. Give the launcher as the command: "
-            f"ScriptRunConfig(source_directory, command='torchrun --nproc-per-node {processes} {config.script}')."
-        )
+    job = job_of(settings, config.script or "train.py")
     run_id = new_run_id(experiment.name)
-    folder = Path(tempfile.gettempdir()) / "azureml_runs" / run_id
+    folder = _runs_folder() / run_id
     _copy(source, folder)
     run = ScriptRun.begin(experiment, run_id=run_id, tags=tags, parent_id=parent_id, capture=False, type=SCRIPT_RUN)
     recorder = run._recorder  # noqa: SLF001  # the submitting half of the same class
@@ -124,11 +126,11 @@ def submit(
         InfoSet(
             {
                 DEFINITION: {
+                    **settings.definition(),
                     "script": config.script,
                     "command": command if config.command is not None else None,
                     "arguments": masked([str(one) for one in inputs.arguments_of(config)]),
                     "target": target,
-                    "environment": settings.environment.name,
                     "sourceDirectory": str(source),
                 }
             }
@@ -136,8 +138,9 @@ def submit(
         *([LineageAdded(datasets)] if datasets else []),
         *([PropertiesSet({compute.PROPERTY: target})] if target != compute.LOCAL else []),
     )
-    if settings.history.snapshot_project and snapshot.too_large(folder) is None:
-        run.take_snapshot(folder)
+    if settings.history.snapshot_project:
+        snapshot.take(run, folder)
+    _make_folders(folder)
     run._hand_over(RunStatus.STARTING)  # noqa: SLF001
     submitted_ns = time.time_ns()
     if target != compute.LOCAL:
@@ -155,7 +158,12 @@ def submit(
             target=target,
             submitted_ns=submitted_ns,
             bindings=bindings,
-        )
+            workspace=_names_of(experiment.workspace),
+            outputs=("outputs",) if settings.history.output_collection else (),
+            watched=tuple(str(name) for name in settings.history.directories_to_watch or ()),
+            job=job,
+        ),
+        source,
     )
     return run
 
@@ -178,7 +186,35 @@ def _copy(source: Path, folder: Path) -> None:
         shutil.copy2(file, target)
 
 
-def _start_watching(execution: Execution) -> None:
+def _runs_folder() -> Path:
+    """Return where scripts run in their copies: v1's place, or beside it where another user has that."""
+    root = Path(tempfile.gettempdir())
+    for folder in (root / "azureml_runs", root / f"azureml_runs-{getpass.getuser()}"):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and (not hasattr(os, "getuid") or found.st_uid == os.getuid()):
+            return folder
+    raise ExperimentExecutionException(f"Cannot copy the source folder: {root}/azureml_runs belongs to another user.")
+
+
+def _names_of(workspace: Workspace) -> tuple[str, str, str]:
+    """Return v1's names of a workspace, as its variables tell them to a script: the last is one that `Workspace.get` takes."""
+    name = re.sub(r"[^\w-]+", "-", workspace.name.rpartition("://")[2]).strip("-_") or "local"
+    return workspace.subscription_id or "local", workspace.resource_group or "local", name
+
+
+def _make_folders(folder: Path) -> list[str]:
+    """Make `outputs` and `logs`, which scripts write to without making them; return those that were not there."""
+    made = []
+    for name in ("outputs", "logs"):
+        with contextlib.suppress(OSError):  # it exists, or nothing can be written here
+            (folder / name).mkdir()
+            made.append(name)
+    return made
+
+
+def _start_watching(execution: Execution, source: Path) -> None:
     # Through a pipe, so that variables with secrets are on no disk and in no list of processes.
     process = subprocess.Popen(
         [sys.executable, "-m", "tracklog.sdk.submitted"],
@@ -186,6 +222,7 @@ def _start_watching(execution: Execution) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        cwd=source,  # whose git checkout is captured
     )
     assert process.stdin is not None  # noqa: S101  # PIPE was asked for
     with process.stdin as stream:
@@ -237,6 +274,7 @@ def prepare(
         variables={},
         is_copy=False,
         capture=sorted(workspace.settings.capture),
+        workspace=_names_of(workspace),
     )
 
 
@@ -295,91 +333,146 @@ def _execute(execution: Execution, run: Run, pass_through: bool) -> int:
     workspace = run.experiment.workspace
     recorder = run._recorder  # noqa: SLF001  # the watching half of the same class
     assert recorder is not None  # noqa: S101  # _joined has made it
-    output = recorder.record_output()
-    recorder.capture(frozenset(execution.capture) - {"command", "console", "logging"})
+    record = recorder.record_output()
+    recorder.capture(frozenset(execution.capture) - {"command", "console", "logging"}, git_properties=True)
     started_ms = now_ms()
     recorder.add(StatusChanged(RunStatus.RUNNING, started_ms))
-    errors: deque[str] = deque(maxlen=_TAIL_LINES)
+    folder = Path(execution.folder)
     try:
-        given = inputs.provide(workspace, execution.bindings, Path(execution.folder), execution.run_id)
+        given = inputs.provide(workspace, execution.bindings, folder, execution.run_id)
     except (AzureMLException, OSError) as error:
         return _fail(run, error, pass_through=pass_through)
     command = inputs.expanded(execution.command, given.values)
+    made = [] if execution.is_copy else _make_folders(folder)
+    watched = _WatchedFolders(run, folder, execution.watched, since_ms=0 if execution.is_copy else started_ms)
+
+    def take(stream: str, text: str) -> None:
+        record(stream, text)
+        if pass_through:
+            with contextlib.suppress(OSError, ValueError):  # a closed pipe must not end the script
+                getattr(sys, stream).write(text)
+                getattr(sys, stream).flush()
+
+    processes = Processes(execution.job, _runs_folder() / f"{execution.run_id}.log")
     try:
-        process = subprocess.Popen(
-            command,
-            shell=isinstance(command, str),  # a command line of the user's own
-            cwd=execution.folder,
-            env={**_variables(execution), **given.variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        processes.start(command, execution.folder, {**_variables(execution), **given.variables})
     except OSError as error:
+        processes.close()
         reason = f"Cannot start {shown(command)}: {error.strerror or error}."
         return _fail(run, OSError(reason), pass_through=pass_through)
-    readers = [
-        threading.Thread(target=_read, args=(stream, name, output, errors, pass_through), daemon=True)
-        for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
-    ]
-    for reader in readers:
-        reader.start()
+    ended_by = _follow(processes, execution, run, take, watched, pass_through=pass_through)
+    code, errors = processes.code or 0, processes.last_errors()
+    processes.close()
+    for name in execution.outputs:
+        run.collect(name, folder / name, since_ms=watched.since_ms)
+    recorder.before_end.append(watched.keep)
+    try:
+        ended_by = ended_by or _ended_elsewhere(run)
+        if ended_by is not None:
+            # Whoever ended the run in the store has said why; an interruption here is said now.
+            recorder.close(None if _ended_elsewhere(run) else ended_by, None, CLOSE_TIMEOUT_S)
+            return 130
+        try:
+            inputs.collect(workspace, execution.bindings, given, execution.run_id, has_completed=code == 0)
+        except (AzureMLException, OSError) as error:  # what the script was to leave is not where it was to be left
+            if code == 0:
+                return _fail(run, error, pass_through=pass_through)
+            errors.append(f"{type(error).__name__}: {getattr(error, 'message', error)}")
+        if code == 0:
+            recorder.close(RunStatus.COMPLETED, None, CLOSE_TIMEOUT_S)
+            return 0
+        recorder.close(RunStatus.FAILED, _reason(run, code, errors), CLOSE_TIMEOUT_S)
+        return code if code > 0 else 128 - code
+    finally:
+        for name in made:
+            with contextlib.suppress(OSError):  # the script has put something there
+                (folder / name).rmdir()
+
+
+def _follow(
+    processes: Processes, execution: Execution, run: Run, take: Take, watched: _WatchedFolders, *, pass_through: bool
+) -> RunStatus | None:
+    """Read what the processes print until all have ended; return the status of a run that was ended before, None if not."""
     ended_by: RunStatus | None = None
     with _interruptible() as interrupted:
         deadline = None if not execution.max_seconds else time.monotonic() + execution.max_seconds
         asked = time.monotonic()
-        while process.poll() is None:
+        while processes.code is None and ended_by is None:
             if interrupted.is_set() or (deadline is not None and time.monotonic() > deadline):
                 ended_by = RunStatus.CANCELED
             elif time.monotonic() - asked > _ASK_S:
                 ended_by, asked = _ended_elsewhere(run), time.monotonic()
-            if ended_by is not None:
-                _stop(process, told=interrupted.is_set() and pass_through)
-                break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.1)
-        ended_by = RunStatus.CANCELED if interrupted.is_set() else ended_by
-    for reader in readers:
-        reader.join(_END_S)  # a grandchild may hold the pipe open for ever
-    since_ms = 0 if execution.is_copy else started_ms
-    for name in ("outputs", "logs"):
-        run.collect(name, Path(execution.folder) / name, since_ms=since_ms)
-    ended_by = ended_by or _ended_elsewhere(run)
-    if ended_by is not None:
-        # Whoever ended the run in the store has said why; an interruption here is said now.
-        recorder.close(None if _ended_elsewhere(run) else ended_by, None, CLOSE_TIMEOUT_S)
-        return 130
-    code = process.returncode
-    try:
-        inputs.collect(workspace, execution.bindings, given, execution.run_id, has_completed=code == 0)
-    except (AzureMLException, OSError) as error:  # what the script was to leave is not where it was to be left
-        if code == 0:
-            return _fail(run, error, pass_through=pass_through)
-        errors.append(f"{type(error).__name__}: {getattr(error, 'message', error)}")
-    if code == 0:
-        recorder.close(RunStatus.COMPLETED, None, CLOSE_TIMEOUT_S)
-        return 0
-    recorder.close(RunStatus.FAILED, _reason(run, code, errors), CLOSE_TIMEOUT_S)
-    return code if code > 0 else 128 - code
+            else:
+                processes.read(take)
+                watched.look()
+                processes.wait(_READ_S)
+        # Of several also those that the end of one leaves behind.
+        processes.stop(told=interrupted.is_set() and pass_through)
+        while processes.read(take):
+            pass
+        return RunStatus.CANCELED if interrupted.is_set() else ended_by
+
+
+class _WatchedFolders:
+    """Folders whose files are kept as they grow: logs, which people want to see before the end."""
+
+    def __init__(self, run: Run, folder: Path, names: Sequence[str], *, since_ms: int) -> None:
+        self.since_ms = since_ms  # files last written before are not the run's
+        self._run = run
+        self._folder = folder
+        self._folders = [folder / name for name in names]
+        self._kept: dict[Path, tuple[int, int]] = {}  # size and time of what was kept
+        self._next_s = 0.0
+        self._due_s: dict[Path, float] = {}
+
+    def look(self) -> None:
+        """Keep what has changed; of a large file less often, as all of it is kept each time."""
+        began = time.monotonic()
+        if began >= self._next_s:
+            self._keep(began)
+            self._next_s = time.monotonic() + max(_WATCH_S, 20 * (time.monotonic() - began))
+
+    def keep(self) -> None:
+        """Keep all that has changed."""
+        self._keep(float("inf"))
+
+    def _keep(self, now_s: float) -> None:
+        for folder in self._folders:
+            if not folder.is_dir() or not folder.resolve().is_relative_to(self._folder.resolve()):
+                continue
+            for file in snapshot.files_below(folder):
+                try:
+                    found = file.stat()
+                except OSError:  # it vanished meanwhile
+                    continue
+                state = found.st_size, found.st_mtime_ns
+                if self._kept.get(file) != state and now_s >= self._due_s.get(file, 0.0):
+                    self._run._collect_file(file.relative_to(self._folder).as_posix(), file, self.since_ms)  # noqa: SLF001
+                    self._kept[file] = state
+                    self._due_s[file] = time.monotonic() + _WATCH_S + found.st_size / _WATCHED_BYTES_PER_S
 
 
 def _variables(execution: Execution) -> dict[str, str]:
     """Return the environment of the script."""
     workspace = Workspace(execution.uri)
+    subscription, group, name = execution.workspace
     path = [str(folder) for folder in (alias_folder(),) if folder is not None]
     path += [one for one in [execution.variables.get("PYTHONPATH"), os.environ.get("PYTHONPATH")] if one]
     own = {
         "AZUREML_RUN_ID": execution.run_id,
         "AZUREML_ROOT_RUN_ID": execution.run_id,
-        "AZUREML_ARM_SUBSCRIPTION": workspace.subscription_id or "local",
-        "AZUREML_ARM_RESOURCEGROUP": workspace.resource_group or "local",
-        "AZUREML_ARM_WORKSPACE_NAME": workspace.name,
+        "AZUREML_ARM_SUBSCRIPTION": subscription,
+        "AZUREML_ARM_RESOURCEGROUP": group,
+        "AZUREML_ARM_WORKSPACE_NAME": name,
         "AZUREML_ARM_PROJECT_NAME": execution.experiment,
         "AZUREML_SERVICE_ENDPOINT": execution.uri,
         "AZUREML_RUN_TOKEN": "none",  # v1 takes a script without one for a bare one
         "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time()) + 30 * 24 * 3600),
         "AZUREML_OUTPUT_DIRECTORY": "./outputs",
         "TRACKLOG_URI": execution.uri,
+        "AZUREML_SCRIPT_DIRECTORY_NAME": execution.folder,
         "TRACKLOG_CAPTURE": "none",  # the watching process does
+        WATCHED_BY: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(path),
     }
@@ -408,26 +501,6 @@ def alias_folder() -> Path | None:
     bundled = Path(__file__).with_name("azureml_alias")
     in_tree = Path(__file__).resolve().parents[3] / "azureml-alias" / "src"
     return next((folder for folder in (bundled, in_tree) if (folder / "azureml" / "core").is_dir()), None)
-
-
-def _read(stream: IO[bytes], name: str, record: Any, errors: deque[str], pass_through: bool) -> None:
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    echo = getattr(sys, name) if pass_through else None
-    rest = ""
-    while piece := os.read(stream.fileno(), 1 << 16):
-        text = decoder.decode(piece)
-        record(name, text)
-        if name == "stderr":
-            *lines, rest = (rest + text).split("\n")
-            errors.extend(lines)
-        if echo is not None:
-            with contextlib.suppress(OSError, ValueError):  # a closed pipe must not end the script
-                echo.write(text)
-                echo.flush()
-    if rest:
-        errors.append(rest)
 
 
 @contextlib.contextmanager
@@ -459,26 +532,7 @@ def _ended_elsewhere(run: Run) -> RunStatus | None:
     return status if status in (RunStatus.CANCELED, RunStatus.FAILED) else None
 
 
-def _stop(process: subprocess.Popen[bytes], *, told: bool) -> None:
-    """End a script with those it started: politely first. `told`: Ctrl-C in a terminal has reached it already."""
-    import psutil
-
-    try:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    except psutil.NoSuchProcess:
-        return
-    if not told:
-        for one in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.terminate()
-    _, alive = psutil.wait_procs(family, timeout=_END_S)
-    for one in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-    process.wait()
-
-
-def _reason(run: Run, code: int, errors: deque[str]) -> ErrorInfo:
+def _reason(run: Run, code: int, errors: Sequence[str]) -> ErrorInfo:
     """Return why a script failed: what it said through `run.fail`, else the last line of its stderr."""
     with contextlib.suppress(TracklogError):
         said = run.experiment.workspace.store.get_run(run.id).error
