@@ -693,7 +693,15 @@ def test_a_submitted_script_is_given_its_inputs(ws: Workspace, people: TabularDa
     given = metrics["variables"].split(",")
     assert given[:3] == ["training_data:direct", "mount:mount", "download:download"]
     assert given[3].startswith("input_")
-    assert run.get_details()["runDefinition"]["arguments"][0] == "DatasetConsumptionConfig:training_data"
+    details = run.get_details()
+    assert details["runDefinition"]["arguments"][0] == "DatasetConsumptionConfig:training_data"
+    assert [one["consumptionDetails"]["inputName"] for one in details["inputDatasets"]][:3] == [
+        "training_data",
+        "mount",
+        "download",
+    ]
+    assert details["inputDatasets"][0]["dataset"] == {"id": ws.datasets["people"].id, "name": "people"}
+    assert ws.store.get_run(run.id).datasets[0].name == "people"
     assert (ws.get_default_datastore().folder / "people/one.csv").read_text().startswith("name,")
 
 

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from tracklog.errors import InvalidTypeError, InvalidValueError, NotFoundError, NotSupportedError, UserErrorException, shown
-from tracklog.records import DatasetInput
+from tracklog.records import DATASET_CONTEXT, DatasetInput
 from tracklog.sdk import sources
 from tracklog.sdk.datastore import AbstractAzureStorageDatastore, copy_file, inside, relative, write_text
 from tracklog.sdk.exceptions import DatasetTimestampMissingError
@@ -429,7 +429,7 @@ class AbstractDataset:
             digest=hashed.hexdigest()[:32],
             source_type=next(iter(places[0])).replace("url", "http").replace("file", "local"),
             source=json.dumps({key: value for key, value in source.items() if value is not None}),
-            tags={"mlflow.data.context": name},
+            tags={DATASET_CONTEXT: name},
         )
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tracklog.records import RunStatus
+from tracklog.records import DATASET_CONTEXT, DatasetInput, RunStatus
 
 if TYPE_CHECKING:
     from tracklog.sdk.run import Run
@@ -44,13 +44,26 @@ def details(run: Run, *, texts: bool = False) -> dict[str, Any]:
     found.update(
         warnings=[],
         properties=properties,
-        inputDatasets=[],
+        inputDatasets=[_input(data_set) for data_set in info.datasets],
         outputDatasets=[],
         runDefinition=_definition(info.info),
         logFiles={name: _log_text(run, name) if texts else _log_address(run, name) for name in _log_names(run)},
         submittedBy=info.user,
     )
     return found
+
+
+def _input(data_set: DatasetInput) -> dict[str, Any]:
+    """Return a data set that the run was given, in v1's form; one of another client has no id."""
+    try:
+        source = json.loads(data_set.source)
+    except ValueError:
+        source = None
+    id_ = source.get("id") if isinstance(source, dict) else None
+    return {
+        "dataset": {"id": id_, "name": data_set.name},
+        "consumptionDetails": {"type": "RunInput", "inputName": data_set.tags.get(DATASET_CONTEXT, data_set.name)},
+    }
 
 
 def _definition(topics: dict[str, Any]) -> dict[str, Any]:
