@@ -169,7 +169,7 @@ def test_a_model_that_is_not_there_is_one_line(models: Path) -> None:
 
 # ------------------------------------------------------------------------ general
 
-COMMANDS = ["ui", "serve", "demo", "ls", "show", "logs", "models", "export", "sync", "gc", "rm", "doctor"]
+COMMANDS = ["ui", "serve", "demo", "ls", "show", "logs", "models", "export", "import", "sync", "gc", "rm", "doctor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

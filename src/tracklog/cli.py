@@ -24,6 +24,7 @@ from tracklog.records import RunStatus
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tracklog.exchange import Report
     from tracklog.settings import Settings
     from tracklog.storage import ArtifactInfo, MetricSummary, RunInfo, RunQuery, SeriesBuckets, Store
 
@@ -36,6 +37,8 @@ _LABEL_CHARS = 30  # … and the name of a metric
 _MIN_SPARK_CELLS = 10
 _UNBOUNDED = 10_000  # columns: wider than any table
 _SHOWN_FILES = 20
+_SHOWN_PROBLEMS = 50
+_WIDE = 500  # characters of a reason
 _SPARKS = "▁▂▃▄▅▆▇█"
 _FOLLOW_S = 0.5  # how often `logs -f` asks
 _SLOW_S = 1.0  # a progress bar appears after this long
@@ -1092,8 +1095,38 @@ def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
 # ---------------------------------------------------------------------- taking along
 
 
-@app.command(rich_help_panel="Take along")
-def export(
+class _Exports(_Commands):
+    """`tracklog export RUN -o PATH` is `tracklog export points RUN -o PATH`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+            args = ["points", *args]
+        return super().parse_args(ctx, args)
+
+
+_exports = typer.Typer(
+    cls=_Exports,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(_exports, name="export", rich_help_panel="Take along")
+
+
+@_exports.callback()
+def _export() -> None:
+    """Write metrics to a file (points, the default), or hand everything to an MLflow server.
+
+    \b
+    Examples:
+      tracklog export 3f2a -o points.csv
+      tracklog export -o everything.json
+      tracklog export mlflow http://mlflow:5000
+    """
+
+
+@_exports.command()
+def points(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="File to write.", show_default=False)],
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="Only this run; by default all.")] = None,
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="All runs of this experiment.")] = None,
@@ -1147,6 +1180,143 @@ def export(
             table_partial = None if table_path is None else finished.enter_context(_replacing(table_path))
             count = _EXPORTS[kind](runs, _points(store, runs, progress), partial, table_partial)
     print(f"{count:,} points of {len(runs)} run{'s' * (len(runs) != 1)} → {output}" + (f", {table_path}" if table_path else ""))
+
+
+_Experiments = Annotated[
+    list[str] | None,
+    typer.Option("--experiment", "-e", help="Only this experiment, and no registered models; may be given again."),
+]
+_NoFiles = Annotated[bool, typer.Option("--no-files", help="Leave the files of runs and models where they are.")]
+
+
+@_exports.command("mlflow")
+def export_mlflow(
+    server: Annotated[str, typer.Argument(metavar="URL", help="Address of the MLflow server.", show_default=False)],
+    experiment: _Experiments = None,
+    no_files: _NoFiles = False,
+    as_json: _Json = False,
+    uri: _Uri = None,
+) -> None:
+    """Hand the workspace to an MLflow server: runs with all points, params, tags and files, models and their versions.
+
+    Runs get new ids there; a tag `tracklog.run_id` has ours. Call it again to go on, or to hand over what is new.
+    The login is MLflow's: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+
+    \b
+    Examples:
+      tracklog export mlflow http://mlflow:5000
+      tracklog export mlflow http://mlflow:5000 -e diabetes-ridge --no-files
+    """
+    from tracklog import exchange
+
+    with _opened(uri) as store, _runs_progress() as progress:
+        report = exchange.export_mlflow(store, server, experiments=experiment, with_files=not no_files, progress=progress)
+    _print_report(report, f"{server} from {store.uri}", as_json)
+
+
+_imports = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+app.add_typer(_imports, name="import", rich_help_panel="Take along")
+
+
+@_imports.callback()
+def _import() -> None:
+    """Bring over what another tracker holds.
+
+    \b
+    Examples:
+      tracklog import mlflow ./mlruns
+    """
+
+
+@_imports.command("mlflow")
+def import_mlflow(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="http(s):// address of a server, the folder mlruns, a SQLite file, or postgresql://…",
+            show_default=False,
+        ),
+    ],
+    artifacts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--artifacts", "-a", metavar="FOLDER", help="A folder that files may be read from, too; may be given again."
+        ),
+    ] = None,
+    experiment: _Experiments = None,
+    no_files: _NoFiles = False,
+    as_json: _Json = False,
+    uri: _Uri = None,
+) -> None:
+    """Bring over an MLflow store: runs with all points, params, tags and files, models and their versions.
+
+    Runs keep their ids. Call it again to go on after an interruption, or to catch up with a store that is still used:
+    nothing arrives twice.
+
+    \b
+    Examples:
+      tracklog import mlflow http://mlflow:5000
+      tracklog import mlflow ./mlruns
+      tracklog import mlflow mlflow.db --artifacts /data/mlartifacts
+      tracklog import mlflow postgresql://mlflow:secret@db/mlflow -e resnet
+    """
+    from tracklog import exchange
+
+    with contextlib.closing(exchange.opened(source, artifacts or [])) as opened, _opened(uri, create=True) as store:
+        with _runs_progress() as progress:
+            report = exchange.import_mlflow(store, opened, experiments=experiment, with_files=not no_files, progress=progress)
+        _print_report(report, f"{store.uri} from {opened.address}", as_json)
+
+
+@contextlib.contextmanager
+def _runs_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Give a function (what, runs done, of how many) that draws a bar on the terminal once the work has taken over a second."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = _console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = progress.add_task("", total=None)
+    began = time.monotonic()
+
+    def advance(what: str, done: int, total: int | None) -> None:
+        if not progress.live.is_started and time.monotonic() - began > _SLOW_S:
+            progress.start()
+        progress.update(task, description=_plain(what, _LABEL_CHARS), completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        progress.stop()
+
+
+def _print_report(report: Report, title: str, as_json: bool) -> None:
+    """Print what was moved and what was not, and why."""
+    if as_json:
+        problems = [{"what": one.what, "why": one.why} for one in report.problems]
+        _print_json({"moved": dict(report.moved), "there": dict(report.there), "problems": problems})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    console = _console()
+    console.print(Text(title))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", "moved", "there before"):
+        table.add_column(name, justify="left" if not name else "right")
+    for kind in [*report.moved, *(kind for kind in report.there if kind not in report.moved)]:
+        table.add_row(kind, f"{report.moved[kind]:,}", f"{report.there[kind]:,}")
+    if report.moved or report.there:
+        console.print(table)
+    else:
+        console.print("There is nothing to move.")
+    if report.problems:
+        console.print(Text(f"\nNot moved, or not as it was ({len(report.problems):,}):"))
+        for one in report.problems[:_SHOWN_PROBLEMS]:
+            console.print(Text(f"  {_plain(one.what, _WIDE)}: {_plain(one.why, _WIDE)}"))
+        if len(report.problems) > _SHOWN_PROBLEMS:
+            console.print(Text(f"  … and {len(report.problems) - _SHOWN_PROBLEMS:,} more; --json lists all."))
 
 
 @contextlib.contextmanager
