@@ -81,6 +81,7 @@ from tracklog.storage.registry import (
     VersionPage,
     VersionQuery,
 )
+from tracklog.storage.traces import MAX_SPANS_BYTES, Trace, TraceEdit, TracePage, TraceQuery
 
 MAX_JSON_BYTES = 1 << 20
 MAX_BATCH_BYTES = 64 << 20
@@ -127,6 +128,12 @@ class ViewList(msgspec.Struct):
 
 class RunIds(msgspec.Struct, forbid_unknown_fields=True):
     """Runs by their ids."""
+
+    ids: list[str]
+
+
+class TraceIds(msgspec.Struct, forbid_unknown_fields=True):
+    """Traces to remove."""
 
     ids: list[str]
 
@@ -848,6 +855,39 @@ async def _edit_logged_model(request: Request) -> Response:
     return await _ask(request, "edit_logged_model", request.path_params["model_id"], edit)
 
 
+async def _put_trace(request: Request) -> Response:
+    return json_response(await _in_thread(_store(request).traces.put_trace, await _json_body(request, Trace)))
+
+
+async def _get_trace(request: Request) -> Response:
+    return json_response(await _in_thread(_store(request).traces.get_trace, request.path_params["trace_id"]))
+
+
+async def _edit_trace(request: Request) -> Response:
+    edit = await _json_body(request, TraceEdit)
+    return json_response(await _in_thread(_store(request).traces.edit_trace, request.path_params["trace_id"], edit))
+
+
+async def _search_traces(request: Request) -> Response:
+    return json_response(await _in_thread(_store(request).traces.search_traces, await _json_body(request, TraceQuery)))
+
+
+async def _delete_traces(request: Request) -> Response:
+    asked = await _json_body(request, TraceIds)
+    return json_response(Deleted(await _in_thread(_store(request).traces.delete_traces, asked.ids)))
+
+
+async def _put_spans(request: Request) -> Response:
+    data = await _body(request, MAX_SPANS_BYTES, "application/octet-stream")
+    await _in_thread(_store(request).traces.put_spans, request.path_params["trace_id"], data)
+    return json_response({"size_bytes": len(data)})
+
+
+async def _get_spans(request: Request) -> Response:
+    data = await _in_thread(_store(request).traces.spans, request.path_params["trace_id"])
+    return Response(data, media_type="application/octet-stream", headers=_SANDBOX)
+
+
 async def _changes(request: Request) -> Response:
     query = _Query(request)
     since, limit = query.number("since", -1, -1, 2**53), query.number("limit", _MAX_CHANGES, 1, _MAX_CHANGES)
@@ -888,6 +928,7 @@ _RUN = "/api/v1/runs/{run_id}"
 _FILE = _RUN + "/artifacts/{path:path}"
 _MODEL = "/api/v1/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
+_TRACE = "/api/v1/traces/{trace_id}"
 _LOGGED_MODEL = "/api/v1/logged-models/{model_id}"
 _LIST = {
     "experiment": "only of this experiment",
@@ -1083,6 +1124,13 @@ ROUTES: list[Route] = [
         body=LoggedModelEdit,
         answer=LoggedModel,
     ),
+    Route("POST", "/api/v1/traces", "Keep a trace, replacing one of its id", _put_trace, body=Trace, answer=Trace),
+    Route("POST", "/api/v1/traces/search", "Search traces", _search_traces, body=TraceQuery, answer=TracePage),
+    Route("POST", "/api/v1/traces/delete", "Remove traces for good", _delete_traces, body=TraceIds, answer=Deleted),
+    Route("GET", _TRACE, "One trace without its spans", _get_trace, answer=Trace),
+    Route("PATCH", _TRACE, "Tag a trace, say how it ended", _edit_trace, body=TraceEdit, answer=Trace),
+    Route("GET", _TRACE + "/spans", "Spans of a trace, as its client wrote them", _get_spans, answer="*/*"),
+    Route("PUT", _TRACE + "/spans", "Keep the spans of a trace", _put_spans, body="application/octet-stream", answer="*/*"),
     Route(
         "GET",
         "/api/v1/changes",

@@ -28,6 +28,7 @@ from tracklog.records import (
     Watermark,
 )
 from tracklog.storage.registry import Registry
+from tracklog.storage.traces import Traces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -443,6 +444,7 @@ class Store(Protocol):
 
     uri: str  # how another process opens the same store
     registry: Registry  # registered models, their versions, logged models
+    traces: Traces  # what programs did to answer requests
 
     def apply(self, batch: Batch) -> Watermark:
         """Store a batch in one transaction and return the writer's watermark after it.
@@ -484,7 +486,10 @@ class Store(Protocol):
         """
 
     def delete_experiment(self, name: str) -> None:
-        """Remove an experiment without runs and logged models. Raises NotFoundError, and ConflictError when it has some."""
+        """Remove an experiment without runs and logged models. Raises NotFoundError, and ConflictError when it has some.
+
+        Its traces go with it.
+        """
 
     def views(self, scope: str) -> list[View]:
         """Return the saved views of a scope, by name in natural order."""

@@ -40,7 +40,7 @@ _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount
 # 3: the model registry; tags, params and properties of models are JSON objects. 4: archived runs, saved views.
 # 5: the experiment `Default` has key 0, as MLflow's clients expect.
 # 6: deleted experiments, lineage, and what searching 100,000 runs needs: params and tags know their experiment, so that an
-# index leads to the runs of an experiment with a value. Takes some seconds for each million of params.
+# index leads to the runs of an experiment with a value. Takes some seconds for each million of params. 7: traces.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -169,6 +169,13 @@ _MIGRATIONS: list[list[str]] = [
         """CREATE TABLE run_models (
             pk {pk}, run_pk BIGINT NOT NULL, is_output INTEGER NOT NULL, model_id TEXT NOT NULL, step BIGINT NOT NULL,
             UNIQUE (run_pk, is_output, model_id, step))""",
+    ],
+    [
+        """CREATE TABLE traces (
+            pk {pk}, id TEXT NOT NULL UNIQUE, experiment_pk BIGINT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL,
+            time_ms BIGINT NOT NULL, duration_ms BIGINT, state TEXT NOT NULL, request TEXT NOT NULL, response TEXT NOT NULL,
+            tags TEXT NOT NULL, metadata TEXT NOT NULL, spans {blob})""",
+        "CREATE INDEX traces_by_experiment ON traces (experiment_pk, time_ms, pk)",
     ],
 ]
 FORMAT = len(_MIGRATIONS)

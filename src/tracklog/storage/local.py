@@ -116,6 +116,8 @@ from tracklog.storage.points import (
 from tracklog.storage.query import bucketed, check_series_query
 from tracklog.storage.registry import Registry, is_logged_model_id
 from tracklog.storage.search import ALIVE_SINCE_SQL, LOST_SQL, STATUS_SQL, RunSearch, TextSql, is_key
+from tracklog.storage.trace_catalog import CatalogTraces
+from tracklog.storage.traces import Traces
 
 _log = logging.getLogger(__name__)
 
@@ -338,6 +340,7 @@ class LocalStore:
         self._series_pks: dict[int, dict[tuple[str, str, bool], int]] = {}
         self._compacting = threading.Lock()
         self.registry: Registry = CatalogRegistry(self._catalog, self._clock_ms, self._tell)
+        self.traces: Traces = CatalogTraces(self._catalog, self._clock_ms)
 
     # ------------------------------------------------------------------ writing
 
@@ -949,6 +952,7 @@ class LocalStore:
                     f"Experiment {name!r} has logged models: {row.models} (deleted ones count until they are cleaned up). "
                     "Delete them first, then `tracklog gc`; or archive the experiment."
                 )
+            connection.execute(text("DELETE FROM traces WHERE experiment_pk = :pk"), {"pk": row.pk})
             connection.execute(text("DELETE FROM experiments WHERE pk = :pk"), {"pk": row.pk})
             self._tell(connection, "", _plain(name), {"experiment"}, self._clock_ms())
 

@@ -64,6 +64,7 @@ from tracklog.storage.registry import (
     VersionQuery,
     is_logged_model_id,
 )
+from tracklog.storage.traces import Trace, TraceEdit, TracePage, TraceQuery, Traces
 
 _log = logging.getLogger(__name__)  # method, path and status of each request; neither headers nor bodies
 
@@ -90,6 +91,7 @@ class RemoteStore:
         self._pid = 0
         self._pool: urllib3.PoolManager | None = None
         self.registry: Registry = RemoteRegistry(self)
+        self.traces: Traces = RemoteTraces(self)
 
     # ------------------------------------------------------------------ the wire
 
@@ -316,6 +318,42 @@ class RemoteStore:
             self._pool.clear()
 
 
+class RemoteTraces:
+    """`Traces` of a server, over the connections of its store."""
+
+    def __init__(self, store: RemoteStore) -> None:
+        self._send, self._get, self._post = store._send, store._get, store._post  # noqa: SLF001  # the store's other half
+
+    def put_trace(self, trace: Trace) -> Trace:
+        """See `Traces.put_trace`."""
+        return self._post(Trace, "/traces", trace)
+
+    def get_trace(self, trace_id: str) -> Trace:
+        """See `Traces.get_trace`."""
+        return self._get(Trace, _trace(trace_id))
+
+    def edit_trace(self, trace_id: str, edit: TraceEdit) -> Trace:
+        """See `Traces.edit_trace`."""
+        return self._post(Trace, _trace(trace_id), edit, method="PATCH")
+
+    def search_traces(self, query: TraceQuery) -> TracePage:
+        """See `Traces.search_traces`."""
+        return self._post(TracePage, "/traces/search", query)
+
+    def delete_traces(self, trace_ids: Sequence[str]) -> int:
+        """See `Traces.delete_traces`."""
+        return self._post(dict[str, int], "/traces/delete", {"ids": list(trace_ids)})["deleted"]
+
+    def put_spans(self, trace_id: str, data: bytes) -> None:
+        """See `Traces.put_spans`."""
+        self._send("PUT", f"{_trace(trace_id)}/spans", body=data, media_type="application/octet-stream")
+
+    def spans(self, trace_id: str) -> bytes:
+        """See `Traces.spans`."""
+        data: bytes = self._send("GET", f"{_trace(trace_id)}/spans").data
+        return data
+
+
 class RemoteRegistry:
     """`Registry` of a server, over the connections of its store."""
 
@@ -395,6 +433,12 @@ def _run(run_id: str) -> str:
     if not run_id:  # which would be the address of something else
         raise NotFoundError("There is no run of the id ''. Expected 1 or more characters.", what="run", given=run_id)
     return f"/runs/{quote(run_id, safe='')}"
+
+
+def _trace(trace_id: str) -> str:
+    if not trace_id:  # which would be the address of something else
+        raise NotFoundError("There is no trace of the id ''. Expected 1 or more characters.", what="trace", given=trace_id)
+    return f"/traces/{quote(trace_id, safe='')}"
 
 
 def _experiment(name: str) -> str:

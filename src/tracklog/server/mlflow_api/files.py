@@ -25,6 +25,7 @@ from tracklog.server.mlflow_api.uploads import Place
 from tracklog.server.mlflow_api.wire import FileInfo, Refused, Request
 from tracklog.storage import ArtifactInfo
 from tracklog.storage.registry import is_logged_model_id
+from tracklog.storage.traces import MAX_SPANS_BYTES
 
 _COPIED_BYTES = 1 << 20  # at once
 _PROXY = "/mlflow-artifacts"
@@ -157,8 +158,18 @@ async def list_proxied(context: Context, http: HttpRequest, _: dict[str, str]) -
     return _json({"files": files} if files else {})
 
 
+def _trace_of(address: str) -> str | None:
+    """Return the id of the trace whose spans an address names; clients keep them as one file."""
+    found = re.fullmatch(r"\d+/traces/([\w.:\-]+)/artifacts/traces\.json", address, re.ASCII)
+    return None if found is None else found[1]
+
+
 async def download(context: Context, http: HttpRequest, given: dict[str, str]) -> Response:
     """Answer with a file."""
+    trace_id = _trace_of(given["path"])
+    if trace_id is not None:
+        data = await anyio.to_thread.run_sync(context.store.traces.spans, trace_id)
+        return Response(data, media_type="application/json", headers={"Content-Disposition": "attachment"})
     where = await anyio.to_thread.run_sync(place, context, given["path"])
     return await _sent(context, http, where)
 
@@ -174,6 +185,13 @@ async def _sent(context: Context, http: HttpRequest, where: Place) -> Response:
 
 async def upload(context: Context, http: HttpRequest, given: dict[str, str]) -> Response:
     """Take a file."""
+    trace_id = _trace_of(given["path"])
+    if trace_id is not None:
+        if int(http.headers.get("content-length", "0")[:18]) > MAX_SPANS_BYTES:
+            raise Refused(f"The spans of a trace take more than {MAX_SPANS_BYTES} bytes.")
+        data = await http.body()
+        await anyio.to_thread.run_sync(context.store.traces.put_spans, trace_id, data)
+        return _json({})
     where = await anyio.to_thread.run_sync(place, context, given["path"])
     await received_file(context.store, http, where.owner, where.path)
     return _json({})

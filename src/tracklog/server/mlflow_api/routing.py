@@ -141,7 +141,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-PREFIXES = ("/api/2.0/", "/ajax-api/2.0/", "/api/3.0/", "/ajax-api/3.0/", "/get-artifact", "/version", "/model-versions/")
+PREFIXES = ("/api/2.0/", "/ajax-api/2.0/", "/api/3.0/", "/ajax-api/3.0/", "/get-artifact", "/version", "/v1/")
 
 
 class MlflowRoute(BaseRoute):
