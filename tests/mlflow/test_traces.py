@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tests.mlflow.conftest import Raw
+from tests.mlflow.conftest import Raw, mlflow3
 from tracklog.storage.remote import RemoteStore
 
 # The client warns about the types of its own code when the first span starts, and drops the span if that is an error.
@@ -32,6 +32,7 @@ def traced(fluent: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str
     return fluent.get_experiment_by_name(name).experiment_id, trace_id
 
 
+@mlflow3
 def test_a_traced_function_is_found_with_its_spans(fluent: Any, traced: tuple[str, str]) -> None:
     experiment, trace_id = traced
 
@@ -44,6 +45,7 @@ def test_a_traced_function_is_found_with_its_spans(fluent: Any, traced: tuple[st
     assert fluent.search_traces(locations=[experiment], filter_string="name = 'other'", return_type="list") == []
 
 
+@mlflow3
 def test_tags_of_a_trace(client: MlflowClient, traced: tuple[str, str]) -> None:
     _, trace_id = traced
     client.set_trace_tag(trace_id, "verdict", "good")
@@ -55,6 +57,7 @@ def test_tags_of_a_trace(client: MlflowClient, traced: tuple[str, str]) -> None:
         client.delete_trace_tag(trace_id, "verdict")
 
 
+@mlflow3
 def test_traces_are_removed_by_id_and_by_age(client: MlflowClient, traced: tuple[str, str], store: RemoteStore) -> None:
     experiment, trace_id = traced
     assert client.delete_traces("0", trace_ids=[trace_id]) == 0  # of another experiment
@@ -64,6 +67,7 @@ def test_traces_are_removed_by_id_and_by_age(client: MlflowClient, traced: tuple
     assert client.delete_traces(experiment, max_timestamp_millis=2**42) == 0
 
 
+@mlflow3
 def test_a_trace_in_a_run_is_found_by_it(fluent: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
     experiment = fluent.set_experiment(name).experiment_id

@@ -132,6 +132,10 @@ class RunIds(msgspec.Struct, forbid_unknown_fields=True):
     ids: list[str]
 
 
+class NewTrace(Trace, frozen=True, forbid_unknown_fields=True):
+    """A trace to keep. Its experiment's id and `has_spans` do not count."""
+
+
 class TraceIds(msgspec.Struct, forbid_unknown_fields=True):
     """Traces to remove."""
 
@@ -856,7 +860,7 @@ async def _edit_logged_model(request: Request) -> Response:
 
 
 async def _put_trace(request: Request) -> Response:
-    return json_response(await _in_thread(_store(request).traces.put_trace, await _json_body(request, Trace)))
+    return json_response(await _in_thread(_store(request).traces.put_trace, await _json_body(request, NewTrace)))
 
 
 async def _get_trace(request: Request) -> Response:
@@ -1124,7 +1128,7 @@ ROUTES: list[Route] = [
         body=LoggedModelEdit,
         answer=LoggedModel,
     ),
-    Route("POST", "/api/v1/traces", "Keep a trace, replacing one of its id", _put_trace, body=Trace, answer=Trace),
+    Route("POST", "/api/v1/traces", "Keep a trace, replacing one of its id", _put_trace, body=NewTrace, answer=Trace),
     Route("POST", "/api/v1/traces/search", "Search traces", _search_traces, body=TraceQuery, answer=TracePage),
     Route("POST", "/api/v1/traces/delete", "Remove traces for good", _delete_traces, body=TraceIds, answer=Deleted),
     Route("GET", _TRACE, "One trace without its spans", _get_trace, answer=Trace),

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 PREFERRED_PORT = 7777
 _PORTS_TRIED = 50
 _MAINTAIN_S = 10.0
+# A training logs each minute or so: not a new connection each time, nor a request into one that is being closed.
+_KEEP_ALIVE_S = 75
 
 
 def is_loopback(host: str) -> bool:
@@ -68,7 +70,9 @@ def serve(
         loopback=is_loopback(host),
         staging=store.staging if isinstance(store, LocalStore) else None,
     )
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="on")
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, timeout_keep_alive=_KEEP_ALIVE_S, lifespan="on"
+    )
     server = _Server(config, app.state.live.close, lambda: started(url))
     stop = threading.Event()
     marker = None if folder is None else folder / "server.json"
