@@ -20,6 +20,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
         mlflow.set_tracking_uri(server.url)
+        mlflow.set_registry_uri(server.url)  # another test of this process may have set another
         yield Workspace(server.url)
         while mlflow.active_run() is not None:
             mlflow.end_run()
