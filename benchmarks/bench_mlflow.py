@@ -96,9 +96,9 @@ def started(name: str, command: list[str], url: str, database: Path, log: Path) 
                 time.sleep(0.05)
         yield Peer(name, url, process, time.perf_counter() - begin, database)
     finally:
-        for one in psutil.Process(process.pid).children(recursive=True):
-            one.terminate()
-        process.terminate()
+        for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()  # MLflow's workers take longer to end than to work
         process.wait(30)
 
 
