@@ -7,6 +7,7 @@ raises from here: `Writer` and `Drainer` say their problems once and go on.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import logging
 import os
@@ -21,8 +22,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tracklog.errors import InvalidTypeError, InvalidValueError, TracklogError, shown
-from tracklog.journal import Writer
+from tracklog.journal import Writer, abandoned
 from tracklog.records import (
+    SYSTEM_PREFIX,
     DType,
     ErrorInfo,
     Event,
@@ -52,6 +54,8 @@ FLUSH_BEFORE_READ_S = 10.0  # a read sees what this process logged before, unles
 PATIENCE_S = 1.0  # with a store that is away, of these
 VISIBLE_S, VISIBLE_PATIENCE_S = 2.0, 0.1  # how long the start of a run waits for the store to know it
 _CAPTURED_S = 5.0
+_RECOVER_AGAIN_S = 10.0  # a hundred child runs look for them once
+_RECOVER_S = 5.0  # the end of a run waits so long for earlier ones to be sent
 _CONSOLE_FLUSH_S = 0.25
 
 _DTYPES: dict[type, DType] = {
@@ -101,6 +105,7 @@ class Recorder:
         self._capturing = threading.Event()
         self._captured: threading.Thread | None = None
         self.is_closed = False
+        self._has_files = False
         self._ended_as: RunStatus | None = None
         self.ends_run = True  # False: this process only adds to the run; another decides how it ends
         self.watched_by: int | None = None  # … and has this process id
@@ -120,12 +125,18 @@ class Recorder:
 
         return not psutil.pid_exists(self.watched_by)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether neither a metric was logged, but for samples of the machine, nor a file kept."""
+        return not self._has_files and all(name.startswith(SYSTEM_PREFIX) for name in self._counters)
+
     def open(self, *events: Event) -> None:
         """Begin the journal with the run's first events and start sending."""
         with self._lock:
             self._open_writer(events)
         _living.add(self)
         _install_hooks()
+        _recover_left_over(self.settings)
 
     # ----------------------------------------------------------------------- log
 
@@ -257,6 +268,7 @@ class Recorder:
 
     def add_file(self, path: str, source: Path | bytes) -> bool:
         """Take a file for the run: its bytes as they are now. False: there was no room for it, which was said."""
+        self._has_files = True
         return self._live_writer().add_file(path, source)
 
     def add(self, *events: Event) -> None:
@@ -394,6 +406,7 @@ class Recorder:
         complete = drainer.close(timeout_s, patience_s=PATIENCE_S)
         if complete and self.is_owner:
             self._recover_children()
+            _recover_left_over(self.settings).join(_RECOVER_S)
         if not complete and not (self.settings.quiet and is_on_disk):
             waiting = drainer.state
             problem = f" ({waiting['problem']})" if waiting["problem"] else ""
@@ -434,6 +447,37 @@ def _packs_as(given: type, dtype: DType) -> bool:
     return issubclass(given, np.integer if dtype is DType.INT else np.floating) and given is not np.longdouble
 
 
+# ------------------------------------------- what earlier processes could not send
+
+_recoveries: dict[tuple[Path, str], tuple[threading.Thread, float]] = {}  # the latest, and when it began
+_recoveries_lock = threading.Lock()
+
+
+def _recover_left_over(settings: Settings) -> threading.Thread:
+    """Begin to send what runs logged before they died or lost their server, unless that was just done; return the thread."""
+    address = (settings.journals, settings.uri)
+    now = time.monotonic()
+    with _recoveries_lock:
+        thread, began = _recoveries.get(address, (None, 0.0))
+        if thread is None or (not thread.is_alive() and now - began > _RECOVER_AGAIN_S):
+            thread = threading.Thread(target=_recover, args=address, name="tracklog-recover", daemon=True)
+            _recoveries[address] = thread, now
+            thread.start()
+    return thread
+
+
+def _recover(journals: Path, uri: str) -> None:
+    from tracklog.storage.drain import recover
+
+    is_own = journals == Path(uri) / "journals"  # journals in a workspace's folder are its own, even if it was moved since
+    try:
+        if abandoned(journals):  # else no store has to be opened
+            with contextlib.closing(open_store(uri)) as store:
+                recover(journals, store, store_uri=None if is_own else uri)
+    except (TracklogError, OSError) as error:
+        _log.debug("Left-over journals in %s stay for later: %s", journals, error)
+
+
 # ------------------------------------------------------------- end of the process
 
 _living: weakref.WeakSet[Recorder] = weakref.WeakSet()
@@ -461,6 +505,8 @@ def _install_hooks() -> None:
 
 
 def _forked() -> None:
+    global _recoveries_lock  # another thread may have held it  # noqa: PLW0603
+    _recoveries_lock = threading.Lock()
     for recorder in list(_living):
         recorder.forked()
     _living.clear()

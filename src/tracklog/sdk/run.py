@@ -227,6 +227,8 @@ class Run:
         run._is_live = True
         run._is_resumed = resume
         run._is_v1 = is_v1
+        if is_v1 and parent_id is None and isinstance(offline := _contexts.get(None), _OfflineRun):
+            offline.is_replaced = True
         run._say_where()  # before prints are recorded: this line is ours, not the script's
         if what:
             recorder.capture(what, git_properties=is_v1)
@@ -1204,7 +1206,13 @@ class Run:
 
 
 class _OfflineRun(Run):
-    """The run of a script that nobody submitted. It is recorded like any other; scripts ask for its class and id."""
+    """The run of a script that nobody submitted. It is recorded like any other; scripts ask for its class and id.
+
+    Many of them start a run of their own then, and log to that one. An offline run that has nothing in it is removed.
+    """
+
+    is_replaced = False  # a run was started by its own name since
+    _has_children = False
 
     @classmethod
     def begin_here(cls) -> _OfflineRun:
@@ -1213,11 +1221,21 @@ class _OfflineRun(Run):
 
         workspace = Workspace()
         run = cls.begin(Experiment(workspace, Path.cwd().name or "default"), run_id=f"OfflineRun_{uuid.uuid4()}", is_v1=True)
-        run.collect("outputs", Path("outputs").absolute(), since_ms=run._info.start_ms)
+        recorder, outputs, start_ms = run._recording(), Path("outputs").absolute(), run._info.start_ms
+
+        def collect() -> None:
+            is_empty = recorder.is_untouched and not (run._tags or run._added_properties or run._has_children)
+            if run.is_replaced and is_empty:
+                recorder.add(RunEdited(deleted=True))
+            else:
+                run._collect_now("outputs", outputs, start_ms)
+
+        recorder.before_end.append(collect)
         return run
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
         """See `Run.child_run`."""
+        self._has_children = True
         own = run_id or f"{self.id}.{name or uuid.uuid4()}"
         return _OfflineRun.begin(
             self._experiment,
