@@ -178,7 +178,7 @@ class _Import:
         self._report.problems.extend(self._source.problems)
         for kind, count in self._source.left_out().items():
             if count:
-                self._report.note(f"{count:,} {kind}", "tracklog has no place for them")
+                self._report.note(f"{count:,} {kind}", "they are not brought over")
         return self._report
 
     # ----------------------------------------------------------------- experiments
