@@ -101,7 +101,11 @@ class BlobFolder:
         if self.staging.is_dir():
             for file in self.staging.iterdir():
                 with contextlib.suppress(FileNotFoundError):
-                    if now_s - file.stat().st_mtime > older_than_s:
+                    if now_s - file.stat().st_mtime <= older_than_s:
+                        continue
+                    if file.is_dir():  # a file that arrives in parts
+                        shutil.rmtree(file, ignore_errors=True)
+                    else:
                         file.unlink()
 
     def size_bytes(self) -> int:

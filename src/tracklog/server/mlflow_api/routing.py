@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tracklog.errors import (
     FilterError,
@@ -169,26 +169,48 @@ class Answering:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            method, path = scope["method"], scope["path"]
-            route, given = self._routes.find("GET" if method == "HEAD" else method, path)
-            if isinstance(route, RawRoute):
-                response = await route.answer(self.context, HttpRequest(scope, receive), given)
-                await response(scope, receive, send)
-                return
-            body = await _body(scope, receive)
-            query = scope["query_string"] if method == "GET" else b""
-            answer = await anyio.to_thread.run_sync(_answer, self.context, route, body, query, given)
-            if isinstance(answer, bytes):
-                await _send(send, 200, answer)
-            else:
-                await StreamingResponse(_streamed(answer), media_type="application/json")(scope, receive, send)
+            response = await self._response(scope, receive)
         except ClientDisconnect:
             return
         except (Refused, TracklogError) as error:
             refused = _refused(error)
             if refused.status >= 500:
                 _log.warning("%s %s: %s", scope["method"], scope["path"], error)
-            await _send(send, refused.status, _error_body(refused))
+            response = _error(refused)
+        except Exception:  # a request's last resort: told in the shape that clients read, and in the log  # noqa: BLE001
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            message = "The server failed on this request; its log has the reason. Please report it."
+            response = _error(Refused(message, "INTERNAL_ERROR"))
+        await response(scope, receive, send)
+
+    async def _response(self, scope: Scope, receive: Receive) -> ASGIApp:
+        method = scope["method"]
+        route, given = self._routes.find("GET" if method == "HEAD" else method, scope["path"])
+        if isinstance(route, RawRoute):
+            return await route.answer(self.context, HttpRequest(scope, receive), given)
+        body = await _body(scope, receive)
+        query = scope["query_string"] if method == "GET" else b""
+        answer = await anyio.to_thread.run_sync(_answer, self.context, route, body, query, given)
+        if isinstance(answer, bytes):
+            return _Json(answer)
+        return StreamingResponse(_streamed(answer), media_type="application/json")
+
+
+class _Json:
+    """An answer in JSON, without the work that Starlette's response does for cookies and charsets."""
+
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        self._body = body
+        self._status = status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self._body))]
+        await send({"type": "http.response.start", "status": self._status, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def _error(refused: Refused) -> _Json:
+    return _Json(msgspec.json.encode({"error_code": refused.code, "message": refused.message}), refused.status)
 
 
 def _answer(context: Context, route: Route[Any], body: bytes, query: bytes, given: dict[str, str]) -> bytes | Pieces:
@@ -235,12 +257,6 @@ def _too_large() -> Refused:
     return Refused(f"The request body is larger than {wire.MAX_BODY_BYTES} bytes. Send it in parts.")
 
 
-async def _send(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 async def _streamed(pieces: Pieces) -> AsyncIterator[bytes]:
     while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
         yield piece
@@ -263,11 +279,6 @@ def _refused(error: Refused | TracklogError) -> Refused:
     if isinstance(error, InvalidValueError) or error.status < 500:
         return Refused(error.message)
     return Refused(error.message, "INTERNAL_ERROR")
-
-
-def _error_body(refused: Refused) -> bytes:
-    """Return the body of an error."""
-    return msgspec.json.encode({"error_code": refused.code, "message": refused.message})
 
 
 def values_by_name(query: str) -> Mapping[str, list[str]]:

@@ -202,13 +202,18 @@ def _decode_slowly(kind: type[_R], body: bytes) -> _R:
         given = json.loads(body)
         if isinstance(given, str):  # clients of long ago encode twice
             given = json.loads(given)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"The request body is not JSON: {error}") from error
+        json.dumps(given, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:  # UnicodeError is a ValueError
+        raise Refused(f"The request body is not JSON: {_sayable(error)}") from error
     if given is None:
         given = {}
     if not isinstance(given, dict):
         raise Refused(f"The request body must be a JSON object, got {type(given).__name__}.")
     return _converted(kind, given)
+
+
+def _sayable(error: Exception) -> str:
+    return str(error).encode("utf-8", "replace").decode()
 
 
 def _converted(kind: type[_R], given: dict[str, Any]) -> _R:
