@@ -410,4 +410,4 @@ def test_a_single_metric_does_not_wait_for_an_acknowledgement(client: MlflowClie
         client.log_metric(run_id, "m", i, step=i)
         took.append(time.perf_counter() - started)
 
-    assert sorted(took)[len(took) // 2] < 0.03
+    assert sorted(took)[4] < 0.03  # a stall would be in each; a busy machine is not
