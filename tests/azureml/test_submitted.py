@@ -162,12 +162,18 @@ def test_a_run_longer_than_allowed_is_canceled(experiment: Experiment) -> None:
     assert run.get_status() == "Canceled"
 
 
-def test_a_child_is_submitted_by_its_parent(experiment: Experiment) -> None:
+def test_a_child_is_submitted_by_its_parent_and_logs_to_it(experiment: Experiment, folder: Path) -> None:
+    (folder / "child.py").write_text(
+        "from azureml.core import Run\nrun = Run.get_context()\nassert run.parent is run.parent\n"
+        "for i in range(3): run.parent.log('of the child', i)\nrun.parent.tag('told', 'yes')\nrun.log('alpha', 2)\n"
+    )
     with experiment.start_logging(snapshot_directory=None) as parent:
-        child = parent.submit_child(ScriptRunConfig(".", script="train.py", arguments=["--alpha", 2]))
+        child = parent.submit_child(ScriptRunConfig(".", script="child.py"))
         child.wait_for_completion()
 
     assert child.parent.id == parent.id
+    assert parent.get_metrics() == {"of the child": [0, 1, 2]}
+    assert parent.get_tags() == {"told": "yes"}
     assert [run.id for run in parent.get_children()] == [child.id]
     assert parent.get_metrics(recursive=True)[child.id]["alpha"] == 2
 

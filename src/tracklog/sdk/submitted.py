@@ -47,7 +47,7 @@ from tracklog.sdk.exceptions import ExperimentExecutionException
 from tracklog.sdk.experiment import Experiment
 from tracklog.sdk.processes import Job, Processes, Take, job_of
 from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, now_ms
-from tracklog.sdk.run import WATCHED_BY, Run
+from tracklog.sdk.run import PARENT_RUN, WATCHED_BY, Run
 from tracklog.sdk.workspace import Workspace
 
 DEFINITION = "definition"  # the topic of a run's info that says what is executed
@@ -77,6 +77,7 @@ class Execution(msgspec.Struct):
     outputs: tuple[str, ...] = ("outputs",)  # folders whose files are kept when the script has ended
     watched: tuple[str, ...] = ("logs",)  # folders whose files are kept while it runs, too
     job: Job = Job()
+    parent_id: str | None = None
 
 
 class ScriptRun(Run):
@@ -162,6 +163,7 @@ def submit(
             outputs=("outputs",) if settings.history.output_collection else (),
             watched=tuple(str(name) for name in settings.history.directories_to_watch or ()),
             job=job,
+            parent_id=parent_id,
         ),
         source,
     )
@@ -456,11 +458,12 @@ def _variables(execution: Execution) -> dict[str, str]:
     """Return the environment of the script."""
     workspace = Workspace(execution.uri)
     subscription, group, name = execution.workspace
+    parent = execution.parent_id
     path = [str(folder) for folder in (alias_folder(),) if folder is not None]
     path += [one for one in [execution.variables.get("PYTHONPATH"), os.environ.get("PYTHONPATH")] if one]
     own = {
         "AZUREML_RUN_ID": execution.run_id,
-        "AZUREML_ROOT_RUN_ID": execution.run_id,
+        "AZUREML_ROOT_RUN_ID": execution.run_id if parent is None else os.environ.get("AZUREML_ROOT_RUN_ID") or parent,
         "AZUREML_ARM_SUBSCRIPTION": subscription,
         "AZUREML_ARM_RESOURCEGROUP": group,
         "AZUREML_ARM_WORKSPACE_NAME": name,
@@ -473,6 +476,7 @@ def _variables(execution: Execution) -> dict[str, str]:
         "AZUREML_SCRIPT_DIRECTORY_NAME": execution.folder,
         "TRACKLOG_CAPTURE": "none",  # the watching process does
         WATCHED_BY: str(os.getpid()),
+        PARENT_RUN: parent or "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(path),
     }
