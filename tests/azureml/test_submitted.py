@@ -17,8 +17,10 @@ from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
 from azureml.exceptions import ActivityFailedException, ComputeTargetException, ExperimentExecutionException, UserErrorException
 from tracklog.errors import NotSupportedError
+from tracklog.records import RunStatus, StatusChanged
 from tracklog.sdk import details as details_of_runs
 from tracklog.sdk import submitted
+from tracklog.sdk.recorder import now_ms
 
 TRAIN = """
 import argparse, os, sys
@@ -142,6 +144,26 @@ def test_cancel_ends_the_script(experiment: Experiment) -> None:
     run.wait_for_completion(raise_on_error=False)
 
     assert run.get_status() == "Canceled"
+
+
+@pytest.mark.parametrize(("end", "status"), [("cancel", "Canceled"), ("fail", "Failed")])
+def test_what_is_ended_before_it_runs_never_does(experiment: Experiment, end: str, status: str) -> None:
+    run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
+    getattr(run, end)()
+    watcher = next(one for one in psutil.Process().children() if "tracklog.sdk.submitted" in one.cmdline())
+
+    watcher.wait(30)
+
+    assert run.wait_for_completion(raise_on_error=False)["status"] == status
+    assert run.experiment.workspace.store.log_lines(run.id).lines == []
+
+
+def test_a_request_to_cancel_is_granted(experiment: Experiment) -> None:
+    run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
+    wait_until_running(run)
+    run._recording().add(StatusChanged(RunStatus.CANCEL_REQUESTED, now_ms()))  # as the server does for its clients
+
+    assert run.wait_for_completion()["status"] == "Canceled"
 
 
 def test_fail_on_a_submitted_run_keeps_what_was_said(experiment: Experiment) -> None:
