@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -42,6 +43,7 @@ from tracklog.errors import (
     shown,
 )
 from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, TagsSet, Watermark, decode_batch
+from tracklog.server import run_table
 from tracklog.storage import (
     MAX_ACTIVITY_PAGE,
     MAX_PAGE,
@@ -440,6 +442,29 @@ async def _run_ids(request: Request) -> Response:
 async def _group_runs(request: Request) -> Response:
     asked = await _json_body(request, GroupQuery)
     return json_response(await _in_thread(_store(request).group_runs, asked))
+
+
+async def _run_table(request: Request) -> Response:
+    asked = await _json_body(request, run_table.RunTableQuery)
+    run_table.check_columns(asked.columns)
+    store = _store(request)
+    headers = {"Content-Disposition": f"attachment; filename=runs.{asked.format}"}
+    if asked.format == "csv":
+        pieces = run_table.as_csv(store, asked)
+        first = await _in_thread(next, pieces)  # what is wrong with the search is an error, not a file that ends early
+        return StreamingResponse(_streamed(chain([first], pieces)), media_type=run_table.MEDIA_TYPES["csv"], headers=headers)
+    path = await _in_thread(run_table.as_parquet, store, asked, Path(request.app.state.staging))
+    return StreamingResponse(_streamed(_read_once(path)), media_type=run_table.MEDIA_TYPES["parquet"], headers=headers)
+
+
+def _read_once(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes and remove it."""
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+    finally:
+        path.unlink(missing_ok=True)
 
 
 async def _get_run(request: Request) -> Response:
@@ -1014,6 +1039,14 @@ ROUTES: list[Route] = [
         _group_runs,
         body=GroupQuery,
         answer=RunGroups,
+    ),
+    Route(
+        "POST",
+        "/api/v1/runs/export",
+        "All runs of a search as a CSV or Parquet file",
+        _run_table,
+        body=run_table.RunTableQuery,
+        answer="text/csv",
     ),
     Route("POST", "/api/v1/runs/edit", "Edit several runs alike", _edit_runs, body=RunsPatch, answer=Edited),
     Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),
