@@ -58,6 +58,7 @@ from tracklog.storage import (
     LogPage,
     RunGroups,
     RunInfo,
+    RunKeys,
     RunPage,
     RunQuery,
     SeriesQuery,
@@ -437,6 +438,11 @@ async def _search_runs(request: Request) -> Response:
 async def _run_ids(request: Request) -> Response:
     asked = await _json_body(request, RunQuery)
     return json_response(RunIds(await _in_thread(_store(request).run_ids, asked)))
+
+
+async def _run_keys(request: Request) -> Response:
+    experiment = _Query(request).text("experiment") or None
+    return json_response(await _in_thread(_store(request).run_keys, experiment))
 
 
 async def _group_runs(request: Request) -> Response:
@@ -1032,6 +1038,14 @@ ROUTES: list[Route] = [
     Route("GET", "/api/v1/runs", "Search runs", _list_runs, query=_LIST, answer=RunPage),
     Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),
     Route("POST", "/api/v1/runs/ids", "Ids of all runs of a search, in its order", _run_ids, body=RunQuery, answer=RunIds),
+    Route(
+        "GET",
+        "/api/v1/runs/keys",
+        "Names of the params, tags and metrics that runs have",
+        _run_keys,
+        query={"experiment": "only of this experiment"},
+        answer=RunKeys,
+    ),
     Route(
         "POST",
         "/api/v1/runs/groups",

@@ -102,9 +102,18 @@ def header(columns: list[str]) -> list[str]:
 def rows(store: Store, query: RunTableQuery) -> Iterator[list[list[Cell]]]:
     """Yield the rows of a search, a page at a time."""
     cells = [_reader(column) for column in query.columns]
+    named = [column.partition(":") for column in query.columns]
+    wanted = msgspec.structs.replace(
+        query.runs,
+        limit=MAX_PAGE,
+        count=False,
+        params=[name for kind, _, name in named if kind == "param"],
+        tags=None if "tags" in query.columns else [name for kind, _, name in named if kind == "tag"],
+        metrics=[name for kind, _, name in named if kind in _SUMMARIES],
+    )
     token: str | None = None
     while True:
-        page = store.search_runs(msgspec.structs.replace(query.runs, limit=MAX_PAGE, page_token=token, count=False))
+        page = store.search_runs(msgspec.structs.replace(wanted, page_token=token))
         yield [[cell(run) for cell in cells] for run in page.runs]
         token = page.next_page_token
         if token is None:

@@ -436,7 +436,14 @@ _INSERT_EXPERIMENT = text("INSERT INTO experiments (name, created_ms) VALUES (:n
 
 def natural_key(name: str) -> str:
     """Return a text whose order is the one people expect of `name`: numbers by size, letters without case."""
-    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(12), name).casefold()[:300]
+    # The digits of 0.01 are a fraction, and less than those of 0.1; without a leading zero they may be a version's.
+    return re.sub(r"(?<=\d\.)0\d+|\d+", _ordered_digits, name).casefold()[:300]
+
+
+def _ordered_digits(found: re.Match[str]) -> str:
+    digits = found[0]
+    is_fraction = digits.startswith("0") and len(digits) > 1 and found.string[: found.start()].endswith(".")
+    return f"!{digits}" if is_fraction else digits.lstrip("0").zfill(12)
 
 
 def plain(value: str) -> str:

@@ -141,7 +141,7 @@ class _Found:
             join = f"JOIN {table} v ON v.run_pk = r.pk AND v.name = :column_name{f' AND ({every})' if every else ''}"
             return self._search.read(self._connection, f"r.pk, {columns}", join, column_name=plain(name))
         selects = [
-            f"SELECT v.run_pk, {columns} FROM {table} v"  # noqa: S608  (names are ours)
+            f"SELECT v.run_pk, {columns} FROM {table} v"
             f" WHERE v.experiment_pk IN :experiments AND v.name = :name{f' AND {part}' if part else ''}"
             for part in parts
         ]

@@ -85,6 +85,7 @@ from tracklog.storage import (
     MetricSummary,
     RunGroups,
     RunInfo,
+    RunKeys,
     RunPage,
     RunQuery,
     SeriesBuckets,
@@ -102,6 +103,7 @@ from tracklog.storage.drain import recover
 from tracklog.storage.filters import param_number, param_text
 from tracklog.storage.groups import group_runs
 from tracklog.storage.models import CatalogRegistry, no_logged_model
+from tracklog.storage.names import run_keys
 from tracklog.storage.points import (
     CHUNK_POINTS,
     HOT,
@@ -1006,7 +1008,7 @@ class LocalStore:
                 total = len(pks)
             else:
                 total = search.total(connection)
-            runs = self._runs(connection, pks)
+            runs = self._runs(connection, pks, query)
         return RunPage(runs=runs, total=total, next_page_token=token)
 
     def _search(self, connection: Connection, query: RunQuery) -> RunSearch:
@@ -1017,6 +1019,11 @@ class LocalStore:
         """See `Store.run_ids`."""
         with self._catalog.read() as connection:
             return self._search(connection, msgspec.structs.replace(query, limit=1, page_token=None)).ids(connection)
+
+    def run_keys(self, experiment: str | None = None) -> RunKeys:
+        """See `Store.run_keys`."""
+        with self._catalog.read() as connection:
+            return run_keys(connection, experiment)
 
     def group_runs(self, query: GroupQuery) -> RunGroups:
         """See `Store.group_runs`."""
@@ -1032,27 +1039,40 @@ class LocalStore:
             rows = connection.execute(text("SELECT topic, value FROM info WHERE run_pk = :run"), {"run": pk}).all()
         return msgspec.structs.replace(run, info={row.topic: json.loads(row.value) for row in rows})
 
-    def _runs(self, connection: Connection, pks: list[int]) -> list[RunInfo]:
-        """Return runs in the order of their keys, in a fixed number of statements."""
+    def _runs(self, connection: Connection, pks: list[int], query: RunQuery | None = None) -> list[RunInfo]:
+        """Return runs in the order of their keys, with what the query wants of each, in a fixed number of statements."""
         if not pks:
             return []
 
-        def rows_by_run(sql: str) -> dict[int, list[Any]]:
+        def rows_by_run(sql: str, names: list[str] | None = None, order: str = "pk") -> dict[int, list[Any]]:
+            """`names`: only these; None: all. [] needs no statement."""
             found: dict[int, list[Any]] = defaultdict(list)
-            statement = text(sql).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
-            for row in connection.execute(statement, {"pks": pks}):
+            if names == []:
+                return found
+            lists: list[BindParameter[Any]] = [bindparam("pks", expanding=True, type_=BigInteger)]
+            given: dict[str, Any] = {"pks": pks}
+            if names is not None:
+                sql += " AND name IN :names"
+                lists.append(bindparam("names", expanding=True, type_=Text))
+                given["names"] = [_plain(name) for name in names]
+            for row in connection.execute(text(f"{sql} ORDER BY {order}").bindparams(*lists), given).all():
                 found[row.run_pk].append(row)
             return found
 
-        params = rows_by_run("SELECT run_pk, name, kind, value FROM params WHERE run_pk IN :pks ORDER BY name")
-        tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks ORDER BY name")
-        properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks ORDER BY name")
-        series = rows_by_run(f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0 ORDER BY pk")
+        wanted = query or RunQuery()
+        is_row = (wanted.params, wanted.tags, wanted.metrics) != (None, None, None)
+        params = rows_by_run("SELECT run_pk, name, kind, value FROM params WHERE run_pk IN :pks", wanted.params, "name")
+        tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks", wanted.tags, "name")
+        series = rows_by_run(f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0", wanted.metrics)
+        nothing: list[str] | None = [] if is_row else None
+        properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks", nothing, "name")
         inputs = rows_by_run(
             "SELECT i.run_pk, i.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
-            " FROM inputs i JOIN datasets d ON d.pk = i.dataset_pk WHERE i.run_pk IN :pks ORDER BY i.pk"
+            " FROM inputs i JOIN datasets d ON d.pk = i.dataset_pk WHERE i.run_pk IN :pks",
+            nothing,
+            "i.pk",
         )
-        models = rows_by_run("SELECT run_pk, is_output, model_id, step FROM run_models WHERE run_pk IN :pks ORDER BY pk")
+        models = rows_by_run("SELECT run_pk, is_output, model_id, step FROM run_models WHERE run_pk IN :pks", nothing)
         statement = text(
             f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"
         ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
