@@ -42,6 +42,8 @@ else:
 
 DEFAULT_EXPERIMENT = "Default"  # whose id is "0": MLflow's clients log there when they name none
 DATABASE = "workspace.db"  # in the folder of a workspace, and by which one is known
+# Never to be read as files by a process that may have them open: closing a descriptor drops SQLite's locks on them.
+DATABASE_FILES = frozenset(DATABASE + end for end in ("", "-wal", "-shm", "-journal"))
 MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
 MAX_PAGE = 1000  # runs in one answer
 MAX_ACTIVITY_PAGE = 1000  # events in one answer
