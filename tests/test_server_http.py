@@ -153,6 +153,35 @@ def test_experiments_and_runs_are_listed(client: Client) -> None:
     assert client.json("GET", RUN)["params"] == {"lr": 0.1}
 
 
+def test_runs_are_filtered_and_a_wrong_filter_is_answered_with_its_place(client: Client) -> None:
+    found = client.json("GET", "/api/v1/runs?ids=r1&filter=" + quote("metrics.loss < 0.5 and params.lr = 0.1"))
+    shown = client.json("POST", "/api/v1/runs/search", {"ids": ["r1"], "metrics": [], "count": False})
+    wrong = {"filter": "params.lr = x"}
+    errors = [
+        assert_error(*client.ask("GET", "/api/v1/runs?filter=" + quote(wrong["filter"])), 400, "INVALID_FILTER"),
+        assert_error(*client.ask("POST", "/api/v1/runs/search", json.dumps(wrong).encode(), JSON), 400, "INVALID_FILTER"),
+    ]
+
+    assert [run["id"] for run in found["runs"]] == ["r1"]
+    assert ("metrics" in shown["runs"][0], "total" in shown) == (False, False)
+    for error in errors:
+        assert (error["parameter"], error["details"]) == ("filter", {"position": 12, "end": 13})
+
+
+def test_experiments_are_made_renamed_and_deleted(client: Client) -> None:
+    made = client.json("POST", "/api/v1/experiments", {"name": "made", "tags": {"a": "1"}})
+    listed = client.json("GET", f"/api/v1/experiments?id={made['id']}")["experiments"]
+    assert listed == [made]
+    assert_error(*client.ask("POST", "/api/v1/experiments", b'{"name": "made"}', JSON), 409, "CONFLICT")
+
+    client.json("PATCH", "/api/v1/experiments?name=made", {"name": "renamed", "deleted": True})
+
+    names = [one["name"] for one in client.json("GET", "/api/v1/experiments")["experiments"]]
+    assert {"made", "renamed"} & set(names) == set()
+    assert [one["name"] for one in client.json("GET", "/api/v1/experiments?deleted=true")["experiments"]] == ["renamed"]
+    assert "renamed" in [one["name"] for one in client.json("GET", "/api/v1/experiments?deleted=all")["experiments"]]
+
+
 def test_a_run_is_edited_from_outside(client: Client, run_id: str) -> None:
     path = f"/api/v1/runs/{run_id}"
 

@@ -416,12 +416,13 @@ async def _list_runs(request: Request) -> Response:
         raise InvalidRequestError(f"Unknown status in {shown(status)}. Known: {known}.", parameter="status") from error
     asked = RunQuery(
         experiment=query.text("experiment") or None,
+        filter=query.text("filter"),
         text=query.text("text"),
         status=chosen,
         ids=query.words("ids"),
         parent_id=query.text("parent_id") or None,
         top_level=query.flag("top_level"),
-        deleted=query.flag("deleted"),
+        deleted=query.flag_or_all("deleted"),
         archived=query.flag("archived") if query.text("archived") else None,
         order_by=query.text("order_by", "-start"),
         limit=query.number("limit", 100, 1, 1000),
@@ -967,14 +968,16 @@ _TRACE = "/api/v1/traces/{trace_id}"
 _LOGGED_MODEL = "/api/v1/logged-models/{model_id}"
 _LIST = {
     "experiment": "only of this experiment",
+    "filter": "a condition, such as metrics.loss < 0.1 and params.model = 'resnet'",
     "text": "words that must all occur in name, id, tags, params …",
     "status": "status words with commas",
     "ids": "run ids with commas",
     "parent_id": "children of this run",
     "top_level": "true: without child runs",
-    "deleted": "true: deleted runs only",
+    "deleted": "true: deleted runs only; all: those too",
     "archived": "true: archived runs only; false: without them",
-    "order_by": "start, name, number, status, duration, experiment, user, metric:NAME, param:NAME, tag:NAME; - for descending",
+    "order_by": "start, end, name, number, status, duration, experiment, user, id, metric:NAME, metric.min:NAME (or max, mean, "
+    "count, step), param:NAME, tag:NAME; - for descending",
     "limit": "1 to 1000",
     "page_token": "of the page before",
 }

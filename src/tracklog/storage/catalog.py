@@ -14,11 +14,11 @@ import re
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, exc, text
+from sqlalchemy import Connection, TextClause, create_engine, event, exc, text
 
 from tracklog.errors import (
     InvalidValueError,
@@ -428,6 +428,17 @@ def ensure_experiment(connection: Connection, name: str, now_ms: int) -> bool:
     # Key 0 may be that of an experiment that was the default one before it was renamed.
     made = name == DEFAULT_EXPERIMENT and connection.execute(_INSERT_DEFAULT, given).rowcount > 0
     return connection.execute(_INSERT_EXPERIMENT, given).rowcount > 0 or made
+
+
+def fetch(connection: Connection, statement: TextClause, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a text statement as plain tuples, for many rows: to wrap them takes longer than to find them."""
+    result = connection.execute(statement, given)
+    try:
+        return list(result.cursor.fetchall())
+    except sqlite3.Error as error:  # which SQLAlchemy would have translated
+        raise exc.DatabaseError(str(statement), dict(given), error) from error
+    finally:
+        result.close()
 
 
 _INSERT_DEFAULT = text("INSERT INTO experiments (pk, name, created_ms) VALUES (0, :name, :now) ON CONFLICT DO NOTHING")
