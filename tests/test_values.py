@@ -29,6 +29,7 @@ from PIL import Image
 from tracklog.errors import InvalidTypeError, InvalidValueError
 from tracklog.records import MAX_NAME_CHARS
 from tracklog.sdk.values import (
+    histogram_columns,
     image_png,
     list_values,
     metric_name,
@@ -706,3 +707,45 @@ def test_importing_values_loads_no_heavy_library() -> None:
     )
 
     assert json.loads(loaded.stdout.replace("'", '"')) == []
+
+
+# ---- histogram_columns
+
+
+def test_a_histogram_is_rows_of_bins_that_count_every_finite_value() -> None:
+    columns = histogram_columns(np.array([[0.0, 1.0], [4.0, math.nan]]), 7, 4, name="w")
+
+    assert columns == {
+        "step": [7] * 4,
+        "bin_start": [0.0, 1.0, 2.0, 3.0],
+        "bin_end": [1.0, 2.0, 3.0, 4.0],
+        "count": [1, 1, 0, 1],
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "total"), [([3.0], 1), ([5, 5, 5], 3), ([-1.7e308, 1.7e308], 2), ([True, False], 2), ((x for x in ()), 0)]
+)
+def test_histograms_of_odd_values(values: Any, total: int) -> None:
+    if not total:
+        with pytest.raises(InvalidTypeError, match="log_histogram"):
+            histogram_columns(values, 0, 8, name="w")
+        return
+
+    columns = histogram_columns(values, 0, 8, name="w")
+
+    assert sum(int(str(count)) for count in columns["count"]) == total
+    assert all(math.isfinite(float(str(edge))) for edge in columns["bin_start"] + columns["bin_end"])
+
+
+def test_a_histogram_without_a_finite_value_says_so() -> None:
+    columns = histogram_columns([math.nan, math.inf], 3, 64, name="w")
+
+    assert (columns["step"], columns["count"]) == ([3], [2])
+    assert math.isnan(float(str(columns["bin_start"][0])))
+
+
+@pytest.mark.parametrize(("values", "bins"), [([], 8), ([1.0], 0), ([1.0], 1001)])
+def test_a_histogram_of_nothing_or_of_no_bins_is_refused(values: Any, bins: int) -> None:
+    with pytest.raises(InvalidValueError):
+        histogram_columns(values, 0, bins, name="w")

@@ -1,5 +1,6 @@
 /** The HTTP API as typed functions. Every failure is an `ApiError`. */
 
+import { t } from "../ui/i18n";
 import { decodeColumns, decodeSeries } from "./frame";
 import type {
   Activity,
@@ -18,7 +19,6 @@ import type {
   RunGroup,
   RunGroups,
   RunInfo,
-  RunKeys,
   RunPage,
   RunQuery,
   SeriesBuckets,
@@ -58,8 +58,10 @@ async function send(
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
+  signal?: AbortSignal,
 ): Promise<Response> {
   const init: RequestInit = { method, headers };
+  if (signal !== undefined) init.signal = signal;
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers = { ...headers, "Content-Type": "application/json" };
@@ -68,7 +70,7 @@ async function send(
   try {
     response = await fetch(BASE + path, init);
   } catch {
-    throw new ApiError("The tracklog server does not answer.", "UNREACHABLE", 0);
+    throw new ApiError(t("The tracklog server does not answer."), "UNREACHABLE", 0);
   }
   if (response.ok) return response;
   const answer: unknown = await response.json().catch(() => null);
@@ -211,9 +213,6 @@ export const api = {
     return (await json<{ ids: string[] }>("POST", "/runs/ids", query)).ids;
   },
 
-  runKeys: (experiment: string | null) =>
-    json<RunKeys>("GET", experiment === null ? "/runs/keys" : `/runs/keys?${new URLSearchParams({ experiment })}`),
-
   async runGroups(query: GroupQuery): Promise<RunGroups> {
     const answer = await json<
       { groups: (Partial<RunGroup> & { values: ParamValue[]; runs: number })[] } & Omit<RunGroups, "groups">
@@ -228,12 +227,6 @@ export const api = {
 
   async editRun(runId: string, edit: RunEdit): Promise<RunInfo> {
     return toRun(await json<Sparse<RunInfo>>("PATCH", at(runId), edit));
-  },
-
-  /** All runs of a search as a file. */
-  async exportRuns(runs: RunQuery, columns: readonly string[], format: "csv" | "parquet"): Promise<Blob> {
-    const response = await send("POST", "/runs/export", { runs, columns, format });
-    return response.blob();
   },
 
   /** The same edit of at most a thousand runs. */
@@ -252,9 +245,13 @@ export const api = {
     await send("DELETE", `/views?${new URLSearchParams({ scope, name })}`);
   },
 
-  async series(query: SeriesQuery): Promise<SeriesBuckets[]> {
-    const response = await send("POST", "/series", query);
-    return decodeSeries(await response.arrayBuffer());
+  /** Aborted, it fails like a request without an answer. */
+  async series(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesBuckets[]> {
+    const response = await send("POST", "/series?screen=1", query, {}, signal);
+    const body = await response.arrayBuffer().catch(() => {
+      throw new ApiError(t("The tracklog server does not answer."), "UNREACHABLE", 0);
+    });
+    return decodeSeries(body);
   },
 
   async columns(runId: string, name: string, column = ""): Promise<MetricColumns> {
@@ -282,6 +279,16 @@ export const api = {
   },
 
   /** Bytes [start, end) of a file. */
+  /** The first `limit` bytes of a file as text. */
+  async artifactText(runId: string, path: string, limit: number): Promise<string> {
+    const bytes = await api.artifactBytes(runId, path, 0, limit).catch((error: unknown) => {
+      // No byte of an empty file is in any range.
+      if (error instanceof ApiError && error.status === 416) return new Uint8Array();
+      throw error;
+    });
+    return new TextDecoder().decode(bytes);
+  },
+
   async artifactBytes(runId: string, path: string, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     if (end <= start) return new Uint8Array();
     const response = await send("GET", artifactUrl(runId, path).slice(BASE.length), undefined, {

@@ -32,27 +32,43 @@ describe("decodeSeries", () => {
     expect(Array.from(series?.x ?? [])).toEqual([0, 1]);
     expect(Array.from(series?.max ?? [])).toEqual([5, Number.NaN]);
     expect(Array.from(series?.n ?? [])).toEqual([1, 1]);
+    expect(Array.from(series?.non_finite ?? [])).toEqual([0, 1]);
+    expect(series?.end).toBeNaN();
   });
 
-  test("reads 4-byte counts of a bucketed series", () => {
-    const f8 = (offset: number) => ({ dtype: "f8", offset, length: 1 });
+  test("reads buckets: counts, floats in byte planes, the last value", () => {
+    const f8 = (offset: number) => ({ dtype: "f8", offset, length: 2 });
+    const f4t = (offset: number) => ({ dtype: "f4t", offset, length: 2 });
+    const u4 = (offset: number) => ({ dtype: "u4", offset, length: 2 });
+    const planes = (...values: number[]) => {
+      const bytes = new Uint8Array(Float32Array.from(values).buffer);
+      return Uint8Array.from({ length: bytes.length }, (_, at) => bytes[4 * (at % 2) + Math.floor(at / 2)] ?? 0);
+    };
     const columns = {
       x: f8(0),
-      x_last: f8(8),
-      first: f8(16),
-      last: f8(24),
-      min: f8(32),
-      max: f8(40),
-      n: { dtype: "u4", offset: 48, length: 1 },
+      x_last: f8(16),
+      min: f4t(32),
+      max: f4t(40),
+      mean: f4t(48),
+      n: u4(56),
+      non_finite: u4(64),
     };
-    const bytes = frame({ series: [{ ...head, exact: false, columns }] }, [
-      Float64Array.of(0, 9, 1, 2, -1, 7),
-      Uint32Array.of(10),
+    const bytes = frame({ series: [{ ...head, exact: false, columns, end: { float: "-inf" } }] }, [
+      Float64Array.of(0, 10, 9, 12),
+      planes(-1, 2.5),
+      planes(7, 3),
+      planes(0.5, 2.75),
+      Uint32Array.of(10, 3),
+      Uint32Array.of(0, 1),
     ]);
 
     const [series] = decodeSeries(bytes);
 
-    expect([series?.min[0], series?.max[0], series?.n[0], series?.x_last[0]]).toEqual([-1, 7, 10, 9]);
+    expect(Array.from(series?.min ?? [])).toEqual([-1, 2.5]);
+    expect(Array.from(series?.mean ?? [])).toEqual([0.5, 2.75]);
+    expect([series?.max[0], series?.n[0], series?.x_last[1]]).toEqual([7, 10, 12]);
+    expect(Array.from(series?.non_finite ?? [])).toEqual([0, 1]);
+    expect(series?.end).toBe(Number.NEGATIVE_INFINITY);
   });
 
   test("says so when the answer is torn", () => {

@@ -4,10 +4,11 @@
  * starting at a multiple of 8 counted from the start of the data. Browsers are little-endian wherever typed arrays matter.
  */
 
-import type { MetricColumns, MetricKind, ParamValue, SeriesBuckets } from "./types";
+import type { MetricColumns, MetricKind, Numbers, ParamValue, SeriesBuckets } from "./types";
 
 interface Span {
-  dtype: "f8" | "i8" | "u4" | "u1" | "b1";
+  /** `f4t`: floats of four bytes in planes: byte 0 of all, then byte 1 … */
+  dtype: "f8" | "i8" | "u4" | "u1" | "b1" | "f4t";
   offset: number;
   length: number;
 }
@@ -21,6 +22,7 @@ interface SeriesHead {
   in_range: number;
   exact: boolean;
   columns: Record<string, Span>;
+  end?: unknown;
 }
 
 interface ColumnsHead {
@@ -45,25 +47,51 @@ function floats(frame: ArrayBuffer, data: number, span: Span | undefined): Float
   return Float64Array.from(new Uint8Array(frame, at, span.length));
 }
 
+function screenFloats(frame: ArrayBuffer, data: number, span: Span | undefined): Numbers {
+  if (span?.dtype !== "f4t") return floats(frame, data, span);
+  const planes = new Uint8Array(frame, data + span.offset, 4 * span.length);
+  const values = new Float32Array(span.length);
+  const bytes = new Uint8Array(values.buffer);
+  for (let at = 0; at < span.length; at++)
+    for (let plane = 0; plane < 4; plane++) bytes[4 * at + plane] = planes[plane * span.length + at] ?? 0;
+  return values;
+}
+
+function counts(frame: ArrayBuffer, data: number, span: Span | undefined): Uint32Array {
+  return span === undefined ? new Uint32Array(0) : new Uint32Array(frame, data + span.offset, span.length);
+}
+
+/** Decode the answer to `/series?screen=1`. */
 export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
   const { head, data } = open<{ series: SeriesHead[] }>(frame);
   return head.series.map((series) => {
-    const { columns, ...rest } = series;
-    const column = (name: string) => floats(frame, data, columns[name]);
-    const x = column("x");
-    const last = column("last");
+    const { columns, end, ...rest } = series;
+    const x = floats(frame, data, columns["x"]);
     if (series.exact) {
-      return { ...rest, x, x_last: x, first: last, last, min: last, max: last, n: new Uint32Array(x.length).fill(1) };
+      const mean = floats(frame, data, columns["last"]);
+      const odd = Uint32Array.from(mean, (value) => Number(!Number.isFinite(value)));
+      return {
+        ...rest,
+        x,
+        x_last: x,
+        mean,
+        min: mean,
+        max: mean,
+        n: new Uint32Array(x.length).fill(1),
+        non_finite: odd.includes(1) ? odd : null,
+        end: mean.at(-1) ?? Number.NaN,
+      };
     }
     return {
       ...rest,
       x,
-      last,
-      x_last: column("x_last"),
-      first: column("first"),
-      min: column("min"),
-      max: column("max"),
-      n: Uint32Array.from(column("n")),
+      x_last: floats(frame, data, columns["x_last"]),
+      mean: screenFloats(frame, data, columns["mean"]),
+      min: screenFloats(frame, data, columns["min"]),
+      max: screenFloats(frame, data, columns["max"]),
+      n: counts(frame, data, columns["n"]),
+      non_finite: columns["non_finite"] === undefined ? null : counts(frame, data, columns["non_finite"]),
+      end: Number(plainValue(end)),
     };
   });
 }

@@ -155,19 +155,6 @@ export interface RunQuery {
   order_by?: string | string[];
   limit?: number;
   page_token?: string;
-  /** Whether `total` is wanted, which takes longer than a page. */
-  count?: boolean;
-  /** Names that are wanted of each run; missing: all. */
-  params?: string[];
-  tags?: string[];
-  metrics?: string[];
-}
-
-/** The names that runs have, each ascending. */
-export interface RunKeys {
-  params: string[];
-  tags: string[];
-  metrics: string[];
 }
 
 export interface RunPage {
@@ -176,8 +163,8 @@ export interface RunPage {
   next_page_token: string | null;
 }
 
-/** `step`, `time` (ms UTC), `relative` (s since the run's start) or another column of the same table. */
-export type XAxis = "step" | "time" | "relative" | `column:${string}`;
+/** `step`, `time` (ms UTC), `relative` (s since the run's start), another column of the same table, or another metric of the run. */
+export type XAxis = "step" | "time" | "relative" | `column:${string}` | `metric:${string}`;
 
 export interface SeriesQuery {
   run_ids: string[];
@@ -188,6 +175,8 @@ export interface SeriesQuery {
   end?: number;
   buckets: number;
 }
+
+export type Numbers = Float64Array | Float32Array;
 
 /** One series over x, ascending, as buckets; when `exact`, each bucket is one point. All arrays have one length. */
 export interface SeriesBuckets {
@@ -200,13 +189,18 @@ export interface SeriesBuckets {
   /** Points within the asked range: what the buckets speak of. */
   in_range: number;
   exact: boolean;
+  /** x of a bucket's first and of its last point. */
   x: Float64Array;
   x_last: Float64Array;
-  first: Float64Array;
-  last: Float64Array;
-  min: Float64Array;
-  max: Float64Array;
+  /** Of the bucket's finite points, NaN when it has none; the value itself when `exact`. */
+  mean: Numbers;
+  min: Numbers;
+  max: Numbers;
+  /** Points of a bucket, and how many of them are NaN or infinite; null: none anywhere. */
   n: Uint32Array;
+  non_finite: Uint32Array | null;
+  /** Value of the last point in range, NaN when there is none. */
+  end: number;
 }
 
 /** Every point of one series, ascending by (step, time). */

@@ -37,19 +37,33 @@ export function styleAt(index: number): LineStyle {
   return { hue: index % HUES, dash: DASHES[Math.floor(index / HUES) % DASHES.length] ?? [] };
 }
 
-/** The same run once more: another column of it. */
-export function dashed(style: LineStyle, at: number): LineStyle {
-  return at === 0 ? style : { hue: style.hue, dash: DASHES[at % DASHES.length] ?? [] };
+export function hueOf(hue: number, isDark: boolean): string {
+  return (isDark ? DARK : LIGHT)[hue] ?? "#888888";
 }
 
 export function strokeOf(style: LineStyle, isDark: boolean): string {
-  return (isDark ? DARK : LIGHT)[style.hue] ?? "#888888";
+  return hueOf(style.hue, isDark);
 }
 
-export function withAlpha(hex: string, alpha: number): string {
-  return `${hex}${Math.round(alpha * 255)
-    .toString(16)
-    .padStart(2, "0")}`;
+// Viridis, cut where it would not stand out from the card; its lightness alone tells the order.
+const LIGHT_SCALE = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#26996b"];
+const DARK_SCALE = ["#5a86c8", "#37a0b0", "#2fb47c", "#73d056", "#b8de29", "#fde725"];
+
+/** The colour of a value from 0 (least) to 1 on an ordered scale. */
+export function scaleColour(share: number, isDark: boolean): `#${string}` {
+  const scale = isDark ? DARK_SCALE : LIGHT_SCALE;
+  const place = Math.min(1, Math.max(0, share)) * (scale.length - 1);
+  const low = Math.min(scale.length - 2, Math.floor(place));
+  return mixed(scale[low] ?? "#888888", scale[low + 1] ?? "#888888", place - low);
+}
+
+/** A colour between two, in sRGB. */
+export function mixed(from: string, to: string, share: number): `#${string}` {
+  const channel = (hex: string, at: number) => Number.parseInt(hex.slice(at, at + 2), 16);
+  return `#${[1, 3, 5]
+    .map((at) => Math.round(channel(from, at) + share * (channel(to, at) - channel(from, at))))
+    .map((value) => value.toString(16).padStart(2, "0"))
+    .join("")}`;
 }
 
 /** FNV-1a. */

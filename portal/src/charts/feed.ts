@@ -1,7 +1,8 @@
 /** Brings series to the charts in view.
  *
- * Charts say what they show; the feed asks the server, all that share runs and axis in one request, again when points arrived (at most once a
- * second), never in a hidden tab. Nothing is asked while nothing changes.
+ * Charts say what they show; the feed asks the server: all that share runs, axis and range in few requests, the runs that got points
+ * again, at most once a second, never in a hidden tab. Nothing is asked while nothing changes. A request whose charts have all gone is
+ * cancelled. What was shown a moment ago is kept, so that scrolling back and forth asks nothing.
  */
 
 import { ApiError, api } from "../api/client";
@@ -9,114 +10,228 @@ import { live, paced } from "../api/live.svelte";
 import type { SeriesBuckets, XAxis } from "../api/types";
 
 export interface Want {
-  runIds: string[];
+  runIds: readonly string[];
   name: string;
-  /** null: all columns. */
-  column: string | null;
   x: XAxis;
   start: number | null;
   end: number | null;
   buckets: number;
 }
 
-interface Watcher {
+/** Series in the order of the runs, then of the columns. */
+type Deliver = (series: SeriesBuckets[]) => void;
+
+interface Entry {
   want: Want;
-  isStale: boolean;
-  deliver: (series: SeriesBuckets[]) => void;
-  fail: (error: ApiError) => void;
+  /** Of `runIds`: those to ask for. */
+  stale: Set<string>;
+  byRun: Map<string, SeriesBuckets[]>;
+  isLoaded: boolean;
+  watchers: Set<{ deliver: Deliver; fail: (error: ApiError) => void }>;
+  /** The request under way, if any. */
+  request: Request | null;
 }
 
-/** More names than this go as several requests, so that the first charts need not wait for all. */
-const MAX_NAMES = 64;
+interface Request {
+  entries: Set<Entry>;
+  abort: AbortController;
+}
+
+/** Series in one request: few enough that the first charts need not wait for all. */
+const MAX_SERIES = 250;
+/** Browsers open six connections to a host, one is the event stream's. */
+const MAX_REQUESTS = 3;
+/** Numbers kept of charts that have gone: some tens of megabytes. */
+const MAX_KEPT_ROWS = 400_000;
+
+const shared = (want: Want) => JSON.stringify([want.runIds, want.x, want.start, want.end, want.buckets]);
 
 class SeriesFeed {
-  #watchers = new Set<Watcher>();
+  /** By want, the one longest unused first. */
+  #entries = new Map<string, Entry>();
+  #queue: { entries: Entry[]; runIds: string[] }[] = [];
+  #running = 0;
+  #timer = 0;
   #pace: { ask: () => void } | null = null;
 
   /** Deliver now, and again after each change, until the returned function is called. */
-  watch(want: Want, deliver: Watcher["deliver"], fail: Watcher["fail"]): () => void {
-    if (this.#pace === null) {
-      this.#pace = paced(() => this.#refresh());
-      live.subscribe((changes) => {
-        const changed =
-          changes && new Set(changes.filter((change) => change.what.includes("points")).map((change) => change.run_id));
-        this.#invalidate((watcher) => changed === null || watcher.want.runIds.some((id) => changed.has(id)));
+  watch(want: Want, deliver: Deliver, fail: (error: ApiError) => void): () => void {
+    this.#listen();
+    const key = `${shared(want)}${want.name}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = {
+        want,
+        stale: new Set(want.runIds),
+        byRun: new Map(),
+        isLoaded: false,
+        watchers: new Set(),
+        request: null,
+      };
+    }
+    const mine = entry;
+    this.#entries.delete(key);
+    this.#entries.set(key, mine);
+    const watcher = { deliver, fail };
+    mine.watchers.add(watcher);
+    if (mine.isLoaded) deliver(this.#seriesOf(mine));
+    // All charts that appear in one frame share their requests.
+    if (mine.stale.size > 0 && this.#timer === 0) {
+      this.#timer = window.setTimeout(() => {
+        this.#timer = 0;
+        this.#ask();
       });
     }
-    const watcher: Watcher = { want, deliver, fail, isStale: false };
-    this.#watchers.add(watcher);
-    // All charts that appear in one frame share a request; a new chart never waits for the pace of the others.
-    this.#fresh.add(watcher);
-    if (this.#fresh.size === 1) queueMicrotask(() => setTimeout(() => void this.#load(this.#takeFresh())));
     return () => {
-      this.#watchers.delete(watcher);
-      this.#fresh.delete(watcher);
+      mine.watchers.delete(watcher);
+      if (mine.watchers.size > 0) return;
+      const { request } = mine;
+      if (request !== null && [...request.entries].every((one) => one.watchers.size === 0)) request.abort.abort();
+      this.#forget();
     };
   }
 
-  #fresh = new Set<Watcher>();
-
-  #takeFresh(): Watcher[] {
-    const watchers = [...this.#fresh];
-    this.#fresh.clear();
-    return watchers;
+  #listen(): void {
+    if (this.#pace !== null) return;
+    const pace = paced(async () => this.#ask());
+    this.#pace = pace;
+    live.subscribe((changes) => {
+      const changed =
+        changes && new Set(changes.filter((change) => change.what.includes("points")).map((change) => change.run_id));
+      let any = false;
+      for (const entry of this.#entries.values()) {
+        for (const id of entry.want.runIds) if (changed === null || changed.has(id)) entry.stale.add(id);
+        any ||= entry.stale.size > 0 && entry.watchers.size > 0;
+      }
+      if (any) pace.ask();
+    });
   }
 
-  #invalidate(isStale: (watcher: Watcher) => boolean): void {
-    let any = false;
-    for (const watcher of this.#watchers) {
-      if (!isStale(watcher)) continue;
-      watcher.isStale = true;
-      any = true;
+  #seriesOf(entry: Entry): SeriesBuckets[] {
+    return entry.want.runIds.flatMap((id) => entry.byRun.get(id) ?? []);
+  }
+
+  /** Drop what nobody watches, oldest first, until the rest is small. */
+  #forget(): void {
+    const idle = [...this.#entries].filter(([, entry]) => entry.watchers.size === 0);
+    const rows = (entry: Entry) =>
+      [...entry.byRun.values()].flat().reduce((sum, series) => sum + series.x.length, entry.isLoaded ? 1 : 0);
+    let kept = idle.reduce((sum, [, entry]) => sum + rows(entry), 0);
+    for (const [key, entry] of idle) {
+      if (entry.isLoaded && kept <= MAX_KEPT_ROWS) continue;
+      kept -= rows(entry);
+      this.#entries.delete(key);
     }
-    if (any) this.#pace?.ask();
   }
 
-  async #refresh(): Promise<void> {
-    const stale = [...this.#watchers].filter((watcher) => watcher.isStale);
-    for (const watcher of stale) watcher.isStale = false;
-    await this.#load(stale);
-  }
-
-  async #load(watchers: Watcher[]): Promise<void> {
-    const groups = new Map<string, Watcher[]>();
-    for (const watcher of watchers) {
-      const { name, ...shared } = watcher.want;
-      const key = JSON.stringify(shared);
+  /** Ask for all that is stale and watched: equal runs and axes together. */
+  #ask(): void {
+    const groups = new Map<string, Entry[]>();
+    for (const entry of this.#entries.values()) {
+      if (entry.watchers.size === 0 || entry.stale.size === 0 || entry.request !== null) continue;
+      const key = shared(entry.want) + JSON.stringify([...entry.stale]);
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, [watcher]);
-      else group.push(watcher);
+      if (group === undefined) groups.set(key, [entry]);
+      else group.push(entry);
     }
-    await Promise.all([...groups.values()].map((group) => this.#ask(group)));
-  }
-
-  async #ask(group: Watcher[]): Promise<void> {
-    const want = group[0]?.want;
-    if (want === undefined) return;
-    const names = [...new Set(group.map((watcher) => watcher.want.name))];
-    for (let from = 0; from < names.length; from += MAX_NAMES) {
-      const part = new Set(names.slice(from, from + MAX_NAMES));
-      const watchers = group.filter((watcher) => part.has(watcher.want.name));
-      try {
-        const series = await api.series({
-          run_ids: want.runIds,
-          names: [...part],
-          x: want.x,
-          buckets: want.buckets,
-          ...(want.column === null ? {} : { column: want.column }),
-          ...(want.start === null ? {} : { start: want.start }),
-          ...(want.end === null ? {} : { end: want.end }),
-        });
-        const byName = new Map<string, SeriesBuckets[]>();
-        for (const item of series) byName.set(item.name, [...(byName.get(item.name) ?? []), item]);
-        for (const watcher of watchers)
-          if (this.#watchers.has(watcher)) watcher.deliver(byName.get(watcher.want.name) ?? []);
-      } catch (error) {
-        const reason = error instanceof ApiError ? error : new ApiError(String(error), "BAD_ANSWER", 0);
-        for (const watcher of watchers) if (this.#watchers.has(watcher)) watcher.fail(reason);
+    for (const group of groups.values()) {
+      const runIds = [...(group[0]?.stale ?? [])];
+      const size = Math.max(1, Math.floor(MAX_SERIES / runIds.length));
+      for (let from = 0; from < group.length; from += size) {
+        const entries = group.slice(from, from + size);
+        for (const entry of entries) {
+          entry.stale = new Set();
+          entry.request = { entries: new Set(entries), abort: new AbortController() };
+        }
+        this.#queue.push({ entries, runIds });
       }
     }
+    this.#next();
   }
+
+  #next(): void {
+    while (this.#running < MAX_REQUESTS) {
+      const job = this.#queue.shift();
+      if (job === undefined) return;
+      this.#running++;
+      void this.#load(job.entries, job.runIds).finally(() => {
+        this.#running--;
+        this.#next();
+      });
+    }
+  }
+
+  async #load(entries: Entry[], runIds: string[]): Promise<void> {
+    const want = entries[0]?.want;
+    // Scrolled past while it waited in the queue.
+    const wanted = entries.filter((entry) => entry.watchers.size > 0);
+    for (const entry of entries) if (entry.watchers.size === 0) this.#giveUp(entry, runIds);
+    if (want === undefined || wanted.length === 0) return;
+    const request: Request = { entries: new Set(wanted), abort: new AbortController() };
+    for (const entry of wanted) entry.request = request;
+    try {
+      const found = await this.#read(want, runIds, wanted, request.abort.signal);
+      const byName = grouped(found, (series) => series.name);
+      for (const entry of wanted) {
+        const byRun = grouped(byName.get(entry.want.name) ?? [], (series) => series.run_id);
+        for (const id of runIds) entry.byRun.set(id, byRun.get(id) ?? []);
+        entry.isLoaded = true;
+        entry.request = null;
+        const series = this.#seriesOf(entry);
+        for (const watcher of entry.watchers) watcher.deliver(series);
+      }
+    } catch (error) {
+      const reason = error instanceof ApiError ? error : new ApiError(String(error), "BAD_ANSWER", 0);
+      for (const entry of wanted) {
+        this.#giveUp(entry, runIds);
+        if (request.abort.signal.aborted) continue;
+        for (const watcher of entry.watchers) watcher.fail(reason);
+      }
+      // Somebody came back to it before the abort was through. What failed waits for the event stream to say "ask again".
+      if (request.abort.signal.aborted && wanted.some((entry) => entry.watchers.size > 0)) this.#ask();
+      return;
+    }
+    // What became stale meanwhile.
+    if (wanted.some((entry) => entry.stale.size > 0 && entry.watchers.size > 0)) this.#pace?.ask();
+  }
+
+  async #read(want: Want, runIds: string[], entries: Entry[], signal: AbortSignal): Promise<SeriesBuckets[]> {
+    const ask = (ids: string[]) =>
+      api.series(
+        {
+          run_ids: ids,
+          names: entries.map((entry) => entry.want.name),
+          x: want.x,
+          buckets: want.buckets,
+          ...(want.start === null ? {} : { start: want.start }),
+          ...(want.end === null ? {} : { end: want.end }),
+        },
+        signal,
+      );
+    try {
+      return await ask(runIds);
+    } catch (error) {
+      // One run among many was removed for good while its curve was shown: the others stay.
+      if (!(error instanceof ApiError && error.isNotFound) || runIds.length < 2) throw error;
+      const known = await api.runs({ ids: runIds, limit: runIds.length });
+      return ask(known.runs.map((run) => run.id));
+    }
+  }
+
+  #giveUp(entry: Entry, runIds: string[]): void {
+    entry.request = null;
+    for (const id of runIds) entry.stale.add(id);
+  }
+}
+
+function grouped<T>(items: Iterable<T>, key: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group === undefined) groups.set(key(item), [item]);
+    else group.push(item);
+  }
+  return groups;
 }
 
 export const feed = new SeriesFeed();

@@ -3,47 +3,113 @@
 import type { XAxis } from "../api/types";
 import { t } from "../ui/i18n";
 import { location } from "../ui/location.svelte";
+import type { Ink } from "./figure";
+import { CENTRES, type Centre, SPREADS, type Spread } from "./lines";
+import { SMOOTHINGS, type Smoothing } from "./smooth";
 
 /** Safari refuses more than 100 address changes in 30 s: a slider must not make one per pixel. */
 const ADDRESS_MS = 250;
 
-export type SharedX = "step" | "time" | "relative";
-const SHARED_X: readonly SharedX[] = ["step", "time", "relative"];
+export const SHARED_X = ["step", "relative", "time"] as const;
+export type SharedX = (typeof SHARED_X)[number] | `metric:${string}`;
+export const SIZES = ["small", "medium", "large"] as const;
+export type PanelSize = (typeof SIZES)[number];
 
-export class ChartView {
+/** How lines look; a panel may have some of it otherwise than its page. */
+export interface LineLook {
+  x: XAxis;
+  smoothing: Smoothing;
+  logX: boolean;
+  logY: boolean;
+  /** Cut off values far outside of where nearly all are. */
+  clip: boolean;
+}
+
+const DEFAULTS = {
+  smoothing: { kind: "ema", points: 1 } as Smoothing,
+  logX: false,
+  logY: false,
+  clip: false,
+  zoom: null as [number, number] | null,
+  group: "",
+  colour: "",
+  centre: "mean" as Centre,
+  spread: "std" as Spread,
+  size: "medium" as PanelSize,
+  earlier: false,
+};
+type Settings = typeof DEFAULTS & { x: SharedX };
+
+export class ChartView implements LineLook {
   x = $state<SharedX>("step");
-  /** Weight of the moving average, 0–0.99. */
-  smoothing = $state(0);
+  smoothing = $state.raw<Smoothing>(DEFAULTS.smoothing);
+  logX = $state(false);
   logY = $state(false);
+  clip = $state(false);
   /** Range of x that all charts show; null: everything. */
   zoom = $state.raw<[number, number] | null>(null);
+  /** What runs are averaged by: `param:NAME`, `tag:NAME`, `experiment`; "": nothing. */
+  group = $state("");
+  /** What colours runs: `param:NAME`; "": each has its own. */
+  colour = $state("");
+  centre = $state<Centre>("mean");
+  spread = $state<Spread>("std");
+  size = $state<PanelSize>("medium");
+  /** Show where earlier runs of the experiment were. */
+  earlier = $state(false);
   #timer = 0;
   #defaultX: SharedX;
 
   constructor(defaultX: SharedX = "step") {
     this.#defaultX = defaultX;
-    this.x = SHARED_X.find((x) => x === location.get("x")) ?? defaultX;
-    this.smoothing = Math.min(0.99, Math.max(0, Number(location.get("smooth")) || 0));
-    this.logY = location.get("log") === "1";
+    const x = location.get("x");
+    this.x = SHARED_X.find((one) => one === x) ?? (x.startsWith("metric:") ? (x as SharedX) : defaultX);
+    const [points, kind] = location.get("smooth").split("~");
+    this.smoothing = {
+      points: Math.min(1e4, Math.max(1, Number(points) || 1)),
+      kind: SMOOTHINGS.find((one) => one === kind) ?? "ema",
+    };
+    const log = location.get("log");
+    this.logY = log === "1" || log.includes("y");
+    this.logX = log.includes("x");
+    this.clip = location.get("clip") === "1";
     const [start, end] = location.get("zoom").split("~").map(Number);
     if (start !== undefined && end !== undefined && start < end) this.zoom = [start, end];
+    this.group = location.get("by");
+    this.colour = location.get("colour");
+    const [centre, spread] = location.get("band").split("~");
+    this.centre = CENTRES.find((one) => one === centre) ?? "mean";
+    this.spread = SPREADS.find((one) => one === spread) ?? "std";
+    this.size = SIZES.find((one) => one === location.get("size")) ?? "medium";
+    this.earlier = location.get("earlier") === "1";
   }
 
-  set(change: Partial<Pick<ChartView, "x" | "smoothing" | "logY" | "zoom">>): void {
+  set(change: Partial<Settings>): void {
     // A range of steps means nothing in seconds.
     if (change.x !== undefined && change.x !== this.x) this.zoom = null;
     Object.assign(this, change);
     clearTimeout(this.#timer);
     const path = location.path;
     this.#timer = window.setTimeout(() => {
-      if (location.path !== path) return;
-      location.set({
-        x: this.x === this.#defaultX ? null : this.x,
-        smooth: this.smoothing === 0 ? null : String(this.smoothing),
-        log: this.logY ? "1" : null,
-        zoom: this.zoom === null ? null : this.zoom.map((at) => Number(at.toPrecision(8))).join("~"),
-      });
+      if (location.path === path) location.set(this.#address());
     }, ADDRESS_MS);
+  }
+
+  #address(): Record<string, string | null> {
+    const { points, kind } = this.smoothing;
+    const short = (value: number) => String(Number(value.toPrecision(3)));
+    return {
+      x: this.x === this.#defaultX ? null : this.x,
+      smooth: points === 1 ? null : `${short(points)}${kind === "ema" ? "" : `~${kind}`}`,
+      log: this.logX ? (this.logY ? "xy" : "x") : this.logY ? "1" : null,
+      clip: this.clip ? "1" : null,
+      zoom: this.zoom === null ? null : this.zoom.map((at) => Number(at.toPrecision(8))).join("~"),
+      by: this.group,
+      colour: this.colour,
+      band: this.centre === "mean" && this.spread === "std" ? null : `${this.centre}~${this.spread}`,
+      size: this.size === "medium" ? null : this.size,
+      earlier: this.earlier ? "1" : null,
+    };
   }
 }
 
@@ -51,16 +117,22 @@ export class ChartView {
 export interface RunRef {
   id: string;
   label: string;
-  style: { hue: number; dash: number[] };
+  ink: Ink;
+  dash: number[];
+  /** What it is averaged with; null: it stands alone. */
+  group: string | null;
+  href: string;
 }
 
-export const X_LABELS: Record<SharedX, string> = {
-  step: t("Step"),
-  relative: t("Relative"),
-  time: t("Time"),
+/** Width of a panel at least, and height of what it shows. */
+export const SIZE_PX: Record<PanelSize, { width: number; height: number }> = {
+  small: { width: 230, height: 120 },
+  medium: { width: 310, height: 168 },
+  large: { width: 520, height: 300 },
 };
 
+const X_WORDS: Record<string, string> = { step: t("step"), relative: t("relative"), time: t("time") };
+
 export function xTitle(x: XAxis): string {
-  if (x.startsWith("column:")) return x.slice(7);
-  return x === "step" ? t("step") : x === "relative" ? t("relative time") : t("time");
+  return X_WORDS[x] ?? x.slice(x.indexOf(":") + 1);
 }

@@ -56,7 +56,7 @@ class Sparks {
           const one = byRun.get(id);
           this.#curves.set(`${id} ${metric}`, {
             count: runs.get(id) ?? 0,
-            curve: one === undefined ? null : { x: one.x, y: one.last },
+            curve: one === undefined ? null : { x: one.x, y: one.mean },
           });
         }
       }),

@@ -32,24 +32,19 @@ export function keyCaps(keys: string): string[] {
 }
 
 class Commands {
-  // Not state itself: what an effect takes back on leaving, it reads as it was before the change that made it leave.
-  readonly #sets = new Set<readonly Command[]>();
-  #version = $state(0);
+  #sets = $state.raw<readonly (readonly Command[])[]>([]);
   /** Those of the page last shown first. */
-  all = $derived.by(() => {
-    void this.#version;
-    return [...this.#sets].reverse().flat();
-  });
+  all = $derived(this.#sets.flat());
   #first = "";
   #firstUntil = 0;
 
   /** Add commands until the returned function is called: `$effect(() => commands.add([…]))`. */
   add(list: readonly Command[]): () => void {
-    this.#sets.add(list);
-    untrack(() => this.#version++);
+    untrack(() => {
+      this.#sets = [list, ...this.#sets];
+    });
     return () => {
-      this.#sets.delete(list);
-      untrack(() => this.#version++);
+      this.#sets = this.#sets.filter((one) => one !== list);
     };
   }
 

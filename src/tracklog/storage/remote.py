@@ -38,7 +38,6 @@ from tracklog.storage import (
     MetricColumns,
     RunGroups,
     RunInfo,
-    RunKeys,
     RunPage,
     RunQuery,
     SeriesBuckets,
@@ -224,10 +223,6 @@ class RemoteStore:
     def run_ids(self, query: RunQuery) -> list[str]:
         """See `Store.run_ids`."""
         return self._post(dict[str, list[str]], "/runs/ids", query)["ids"]
-
-    def run_keys(self, experiment: str | None = None) -> RunKeys:
-        """See `Store.run_keys`."""
-        return self._get(RunKeys, "/runs/keys", experiment=experiment)
 
     def group_runs(self, query: GroupQuery) -> RunGroups:
         """See `Store.group_runs`."""

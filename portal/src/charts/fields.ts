@@ -1,0 +1,157 @@
+/** What a run is known by in one value: a field, spelled as a column of the runs table is: `param:lr`, `metric:loss`, `start` … */
+
+import { type RunInfo, TEXT } from "../api/types";
+import { formatDuration, formatTime, formatValue } from "../ui/format";
+import { t } from "../ui/i18n";
+import { naturalCompare, naturalSort } from "../ui/natural";
+import { runStyle, scaleColour, styleAt } from "./colours";
+import { Extent, type Ink } from "./figure";
+import { SYSTEM_PREFIX } from "./sections";
+import type { RunRef } from "./view.svelte";
+
+export type Field = string;
+export type FieldValue = number | string | null;
+
+const FIXED: Record<string, string> = {
+  start: t("Started"),
+  duration: t("Duration"),
+  number: t("Number"),
+  status: t("Status"),
+  experiment: t("Experiment"),
+  user: t("User"),
+};
+const NUMBERS: Record<string, "last" | "min" | "max" | "mean"> = {
+  metric: "last",
+  "metric.min": "min",
+  "metric.max": "max",
+  "metric.mean": "mean",
+};
+
+function parts(field: Field): [kind: string, name: string] {
+  const at = field.indexOf(":");
+  return at < 0 ? [field, ""] : [field.slice(0, at), field.slice(at + 1)];
+}
+
+/** `param:lr` → lr, `metric.min:loss` → loss (min) */
+export function fieldLabel(field: Field): string {
+  const [kind, name] = parts(field);
+  if (name === "") return FIXED[kind] ?? kind;
+  const number = NUMBERS[kind];
+  return number === undefined || number === "last" ? name : `${name} (${number})`;
+}
+
+export function fieldValue(run: RunInfo, field: Field): FieldValue {
+  const [kind, name] = parts(field);
+  const number = NUMBERS[kind];
+  if (number !== undefined)
+    return run.metrics.find((item) => item.name === name && item.column === "")?.[number] ?? null;
+  switch (kind) {
+    case "param": {
+      const value = run.params[name];
+      return typeof value === "boolean" ? String(value) : (value ?? null);
+    }
+    case "tag":
+      return run.tags[name] ?? null;
+    case "start":
+      return run.start_ms;
+    case "duration":
+      return ((run.end_ms ?? run.heartbeat_ms) || run.start_ms) - run.start_ms;
+    case "number":
+      return run.number;
+    case "status":
+      return run.status;
+    case "experiment":
+      return run.experiment;
+    case "user":
+      return run.user;
+    default:
+      return null;
+  }
+}
+
+export function formatField(field: Field, value: FieldValue): string {
+  if (field === "start" && typeof value === "number") return formatTime(value);
+  if (field === "duration" && typeof value === "number") return formatDuration(value);
+  return formatValue(value);
+}
+
+/** Fields there are for these runs, those first whose values differ. */
+export function fieldsOf(runs: RunInfo[]): { params: Field[]; tags: Field[]; metrics: Field[] } {
+  const of = (names: Iterable<string>, kind: string) =>
+    naturalSort(new Set(names), (name) => name).map((name) => `${kind}:${name}`);
+  const differs = (field: Field) => Number(new Set(runs.map((run) => fieldValue(run, field))).size > 1);
+  const params = of(
+    runs.flatMap((run) => Object.keys(run.params)),
+    "param",
+  );
+  const metrics = of(
+    runs.flatMap((run) =>
+      run.metrics
+        .filter((item) => item.column === "" && item.dtype !== TEXT && !item.name.startsWith(SYSTEM_PREFIX))
+        .map((item) => item.name),
+    ),
+    "metric",
+  );
+  return {
+    params: params.sort((a, b) => differs(b) - differs(a)),
+    tags: of(
+      runs.flatMap((run) => Object.keys(run.tags)),
+      "tag",
+    ),
+    metrics,
+  };
+}
+
+/** Fields by which several of the runs belong together. */
+export function groupingsOf(runs: RunInfo[]): { value: Field; label: string }[] {
+  if (runs.length < 2) return [];
+  const { params, tags } = fieldsOf(runs);
+  const fields = [...params, ...tags, ...(new Set(runs.map((run) => run.experiment)).size > 1 ? ["experiment"] : [])];
+  return fields
+    .filter((field) => new Set(runs.map((run) => fieldValue(run, field))).size > 1)
+    .map((value) => ({ value, label: fieldLabel(value) }));
+}
+
+/** Runs as charts see them: name, colour, group. */
+export function refsOf(runs: RunInfo[], view: { group: Field; colour: Field }, isDark: boolean): RunRef[] {
+  const inks = view.colour === "" ? null : coloursBy(runs, view.colour, isDark);
+  return runs.map((run, at) => {
+    const style = runStyle(run);
+    const value = view.group === "" ? null : fieldValue(run, view.group);
+    return {
+      id: run.id,
+      label: run.name,
+      ink: inks?.[at] ?? style.hue,
+      dash: inks === null ? style.dash : [],
+      group:
+        view.group === "" ? null : `${fieldLabel(view.group)}=${value === null ? "–" : formatField(view.group, value)}`,
+      href: `/runs/${encodeURIComponent(run.id)}`,
+    };
+  });
+}
+
+/** Numbers along an ordered scale, by their logarithm when they span decades; words each with a hue. */
+export function coloursBy(runs: RunInfo[], field: Field, isDark: boolean): Ink[] {
+  const values = runs.map((run) => fieldValue(run, field));
+  const numbers = values.filter((value) => typeof value === "number" && Number.isFinite(value)) as number[];
+  if (numbers.length < values.filter((value) => value !== null).length) {
+    const words = [...new Set(values.map(String))].sort(naturalCompare);
+    return values.map((value) => (value === null ? "soft" : styleAt(words.indexOf(String(value))).hue));
+  }
+  const place = placing(numbers);
+  return values.map((value) => (typeof value === "number" ? scaleColour(place(value), isDark) : "soft"));
+}
+
+/** Where a number lies between the least and the greatest, 0 … 1. */
+export function placing(numbers: number[]): (value: number) => number {
+  const range = new Extent().add(numbers).range ?? [0, 1];
+  const isLog = spansDecades(range);
+  const scale = (value: number) => (isLog ? Math.log(value) : value);
+  const [low, high] = [scale(range[0]), scale(range[1])];
+  return (value) => (high > low ? (scale(value) - low) / (high - low) : 0.5);
+}
+
+/** Whether positive values are better told apart by their logarithms. */
+export function spansDecades([low, high]: [number, number]): boolean {
+  return low > 0 && high / low >= 20;
+}

@@ -1,0 +1,434 @@
+/** From series to lines: smoothing, envelopes, means over groups, marks of what is not a number. Pure. */
+
+import type { Numbers, SeriesBuckets, XAxis } from "../api/types";
+import { formatCompact, formatNumber } from "../ui/format";
+import { t } from "../ui/i18n";
+import { formatTick, formatX, SECOND_STEPS, WHOLE_STEPS } from "./axis";
+import { type Axis, Extent, type Figure, type Ink, type Mark, paddedRange, rowFrom, tightRange } from "./figure";
+import { type Smoothing, smooth } from "./smooth";
+
+/** A series and how it looks. */
+export interface Source {
+  run: string;
+  label: string;
+  ink: Ink;
+  dash: number[];
+  series: SeriesBuckets;
+  /** What it is averaged with: a group of runs and, behind a tab, a part of the chart; null: it stands alone. */
+  group: string | null;
+  href?: string;
+}
+
+/** A line as drawn. All arrays have one length, x ascends. */
+export interface Curve {
+  run: string;
+  label: string;
+  ink: Ink;
+  dash: number[];
+  href?: string;
+  x: Numbers;
+  y: Numbers;
+  /** y before smoothing; null: the same. */
+  raw: Numbers | null;
+  /** Least and greatest of what a place stands for; null: every place is one point. */
+  low: Numbers | null;
+  high: Numbers | null;
+  /** Points (or runs, of a mean over runs) a place stands for; null: one each. */
+  n: ArrayLike<number> | null;
+  isMean: boolean;
+  odd: Odd[];
+}
+
+/** A point that is no finite number: where it is, and the height at which the line breaks off. */
+export interface Odd {
+  x: number;
+  y: number;
+  shape: "cross" | "up" | "down";
+}
+
+export function curveOf(source: Source, smoothing: Smoothing): Curve {
+  const { series } = source;
+  const { run, label, ink, dash } = source;
+  const common = { run, label, ink, dash, ...(source.href === undefined ? {} : { href: source.href }), isMean: false };
+  const isSmoothed = smoothing.points > 1 && series.x.length > 2;
+  if (series.exact) {
+    const y = isSmoothed ? smooth(series.mean, series.n, smoothing) : series.mean;
+    const odd = oddOf(series, series.x, y);
+    return { ...common, x: series.x, y, raw: isSmoothed ? series.mean : null, low: null, high: null, n: null, odd };
+  }
+  // A bucket stands in the middle of its points; the line begins and ends where the series does, at its last value.
+  const rows = series.x.length;
+  const x = new Float64Array(rows + 1);
+  for (let at = 0; at < rows; at++) x[at] = ((series.x[at] ?? 0) + (series.x_last[at] ?? 0)) / 2;
+  x[0] = series.x[0] ?? 0;
+  x[rows] = series.x_last[rows - 1] ?? 0;
+  const raw = extended(series.mean, series.end);
+  const low = extended(series.min, series.min[rows - 1] ?? Number.NaN);
+  const high = extended(series.max, series.max[rows - 1] ?? Number.NaN);
+  const n = new Uint32Array(rows + 1);
+  n.set(series.n);
+  n[rows] = 1;
+  for (let at = 0; at <= rows; at++) {
+    // An infinite end of a band is drawn as a mark; the band itself ends at the rest of its points.
+    if (low[at] === Number.NEGATIVE_INFINITY) low[at] = raw[at] ?? Number.NaN;
+    if (high[at] === Number.POSITIVE_INFINITY) high[at] = raw[at] ?? Number.NaN;
+  }
+  let y: Numbers = raw;
+  if (isSmoothed) y = smooth(raw, n, smoothing);
+  const odd = oddOf(series, x, y);
+  return { ...common, x, y, raw: isSmoothed ? raw : null, low, high, n, odd };
+}
+
+function extended(values: Numbers, last: number): Float64Array {
+  const out = new Float64Array(values.length + 1);
+  out.set(values);
+  out[values.length] = last;
+  return out;
+}
+
+function oddOf(series: SeriesBuckets, x: Numbers, y: Numbers): Odd[] {
+  const { non_finite: odd } = series;
+  if (odd === null) return [];
+  const found: Odd[] = [];
+  let before = y.find((value) => Number.isFinite(value)) ?? Number.NaN;
+  for (let at = 0; at < odd.length; at++) {
+    if ((odd[at] ?? 0) > 0) {
+      const isUp = series.max[at] === Number.POSITIVE_INFINITY;
+      const isDown = series.min[at] === Number.NEGATIVE_INFINITY;
+      const shape = isUp ? "up" : isDown ? "down" : "cross";
+      found.push({ x: x[at] ?? 0, y: before, shape });
+    }
+    const value = y[at] ?? Number.NaN;
+    if (Number.isFinite(value)) before = value;
+  }
+  return found;
+}
+
+/* ------------------------------------------------------------------ groups */
+
+export const CENTRES = ["mean", "median"] as const;
+export const SPREADS = ["std", "ci", "iqr", "range", "none"] as const;
+export type Centre = (typeof CENTRES)[number];
+/** Standard deviation, 95 % confidence of the mean, quartiles, least to greatest. */
+export type Spread = (typeof SPREADS)[number];
+
+/** 97.5 % quantiles of Student's t for 1, 2, 3 … degrees of freedom; beyond, the normal one is within 2 %. */
+const STUDENT = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11,
+  2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
+];
+
+/** Value of a line at any x: between its points straight, NaN outside and beside gaps. */
+export function valueAt(x: Numbers, y: Numbers, wanted: number): number {
+  const at = rowFrom(x, wanted);
+  if (x[at] === wanted) return y[at] ?? Number.NaN;
+  const [left, right] = [x[at - 1], x[at]];
+  if (left === undefined || right === undefined) return Number.NaN;
+  const share = (wanted - left) / (right - left);
+  return (y[at - 1] ?? Number.NaN) * (1 - share) + (y[at] ?? Number.NaN) * share;
+}
+
+/** Where lines are compared: at their own places if they have them in common, else at those of the one with most. */
+function commonGrid(curves: Curve[]): Numbers {
+  const longest = curves.reduce((best, curve) => (curve.x.length > best.x.length ? curve : best));
+  const first = curves[0]?.x ?? new Float64Array(0);
+  if (curves.every((curve) => curve.x.length === first.length && curve.x.every((value, at) => value === first[at])))
+    return first;
+  // The longest one's places, and beyond its ends those of the others.
+  const grid = new Set<number>(longest.x);
+  const [low, high] = [longest.x[0] ?? 0, longest.x.at(-1) ?? 0];
+  for (const curve of curves) for (const value of curve.x) if (value < low || value > high) grid.add(value);
+  return Float64Array.from(grid).sort();
+}
+
+export function quantile(sorted: ArrayLike<number>, share: number): number {
+  const place = share * (sorted.length - 1);
+  const low = Math.floor(place);
+  const [a, b] = [sorted[low] ?? Number.NaN, sorted[Math.min(sorted.length - 1, low + 1)] ?? Number.NaN];
+  return a + (b - a) * (place - low);
+}
+
+export interface Summary {
+  x: Numbers;
+  centre: Float64Array;
+  low: Float64Array;
+  high: Float64Array;
+  /** Lines that have a value there. */
+  n: Uint32Array;
+}
+
+/** Centre and spread over lines, at each place over those that have a value there. */
+export function summarise(curves: Curve[], centre: Centre, spread: Spread | "p10-90"): Summary {
+  const x = commonGrid(curves);
+  const out: Summary = {
+    x,
+    centre: new Float64Array(x.length),
+    low: new Float64Array(x.length),
+    high: new Float64Array(x.length),
+    n: new Uint32Array(x.length),
+  };
+  const values: number[] = [];
+  for (let at = 0; at < x.length; at++) {
+    const here = x[at] ?? 0;
+    values.length = 0;
+    let [least, greatest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const curve of curves) {
+      const value = curve.x === x ? (curve.y[at] ?? Number.NaN) : valueAt(curve.x, curve.y, here);
+      if (!Number.isFinite(value)) continue;
+      values.push(value);
+      if (spread !== "range") continue;
+      // The extremes of buckets, so that no spike of any run is averaged away.
+      least = Math.min(least, curve.low === null ? value : valueAt(curve.x, curve.low, here));
+      greatest = Math.max(greatest, curve.high === null ? value : valueAt(curve.x, curve.high, here));
+    }
+    const n = values.length;
+    out.n[at] = n;
+    values.sort((a, b) => a - b);
+    const mean = values.reduce((sum, value) => sum + value / n, n === 0 ? Number.NaN : 0);
+    const middle = centre === "mean" ? mean : quantile(values, 0.5);
+    out.centre[at] = middle;
+    let [low, high] = [middle, middle];
+    if (spread === "std" || spread === "ci") {
+      const variance = n < 2 ? 0 : values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+      const half = spread === "std" ? Math.sqrt(variance) : (STUDENT[n - 2] ?? 1.96) * Math.sqrt(variance / n);
+      [low, high] = [middle - half, middle + half];
+    } else if (spread === "iqr") [low, high] = [quantile(values, 0.25), quantile(values, 0.75)];
+    else if (spread === "p10-90") [low, high] = [quantile(values, 0.1), quantile(values, 0.9)];
+    else if (spread === "range" && n > 0) [low, high] = [least, greatest];
+    out.low[at] = low;
+    out.high[at] = high;
+  }
+  return out;
+}
+
+/** Replace the lines of each group by one of their mean or median. The order of the first of each group stays. */
+export function grouped(
+  curves: Curve[],
+  groupOf: (at: number) => string | null,
+  look: (group: string) => { ink: Ink; dash: number[] },
+  centre: Centre,
+  spread: Spread,
+): Curve[] {
+  const members = new Map<string, Curve[]>();
+  curves.forEach((curve, at) => {
+    const group = groupOf(at) ?? `\n${at}`;
+    const list = members.get(group);
+    if (list === undefined) members.set(group, [curve]);
+    else list.push(curve);
+  });
+  return [...members].map(([group, list]) => {
+    const [first] = list;
+    if (first === undefined || (group.startsWith("\n") && list.length === 1)) return first ?? emptyCurve();
+    const found = summarise(list, centre, spread);
+    return {
+      run: "",
+      label: `${group.replace("\t", " · ")} ×${list.length}`,
+      ...look(group),
+      x: found.x,
+      y: found.centre,
+      raw: null,
+      low: spread === "none" ? null : found.low,
+      high: spread === "none" ? null : found.high,
+      n: found.n,
+      isMean: true,
+      odd: [],
+    };
+  });
+}
+
+function emptyCurve(): Curve {
+  const none = new Float64Array(0);
+  return {
+    run: "", label: "", ink: "soft", dash: [], x: none, y: none, raw: null, low: null, high: null, n: null,
+    isMean: false, odd: [],
+  }; // biome-ignore format: one record
+}
+
+/* ------------------------------------------------------------------ figure */
+
+export interface LineOptions {
+  x: XAxis;
+  logX: boolean;
+  logY: boolean;
+  /** Cut off values far outside of where nearly all are. */
+  clip: boolean;
+  zoom: [number, number] | null;
+  titleX?: string;
+  titleY?: string;
+  /** Range of earlier runs, drawn behind. */
+  backdrop: Summary | null;
+}
+
+export interface LineFigure extends Figure {
+  /** Places outside of the value axis because outliers are cut off. */
+  clipped: number;
+  /** Values that a logarithmic axis cannot show. */
+  hidden: number;
+}
+
+/** More lines than this have no band of their own: they would add up to a fog. */
+const MAX_BANDS = 60;
+
+export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
+  const { x, logX, logY, zoom, backdrop } = options;
+  const many = curves.length > 1;
+  const marks: Mark[] = [];
+  if (backdrop !== null) {
+    marks.push({ kind: "band", x: backdrop.x, low: backdrop.low, high: backdrop.high, ink: "soft", alpha: 0.16 });
+    marks.push({ kind: "line", x: backdrop.x, y: backdrop.centre, ink: "soft", width: 1, dash: [3, 3], alpha: 0.8 });
+  }
+  for (const curve of curves)
+    if (
+      curve.low !== null &&
+      curve.high !== null &&
+      (curve.isMean || (curve.raw === null && curves.length <= MAX_BANDS))
+    )
+      marks.push({
+        kind: "band",
+        x: curve.x,
+        low: curve.low,
+        high: curve.high,
+        ink: curve.ink,
+        alpha: curve.isMean ? 0.18 : many ? (curves.length > 12 ? 0.07 : 0.12) : 0.18,
+      });
+  for (const curve of curves)
+    if (curve.raw !== null)
+      marks.push({
+        kind: "line",
+        x: curve.x,
+        y: curve.raw,
+        ink: curve.ink,
+        width: 1,
+        alpha: curves.length > 12 ? 0.12 : 0.26,
+      });
+  for (const curve of curves)
+    marks.push({ kind: "line", x: curve.x, y: curve.y, ink: curve.ink, dash: curve.dash, width: many ? 1.5 : 1.6 });
+  for (const curve of curves)
+    for (const shape of ["cross", "up", "down"] as const) {
+      const odd = curve.odd.filter((one) => one.shape === shape);
+      if (odd.length === 0) continue;
+      const [ox, oy] = [Float64Array.from(odd, (one) => one.x), Float64Array.from(odd, (one) => one.y)];
+      marks.push({ kind: "glyphs", shape, x: ox, y: oy, ink: curve.ink });
+    }
+
+  const ranges = xRange(curves, backdrop, logX);
+  const shown = zoom ?? ranges;
+  const y = yRange(curves, backdrop, shown, options);
+  return {
+    x: xAxis(x, logX, tightRange(shown, logX), options.titleX),
+    y: {
+      scale: logY ? "log" : "linear",
+      range: y.range,
+      format: formatCompact,
+      ...(options.titleY ? { title: options.titleY } : {}),
+    },
+    marks,
+    traces: curves.map((curve) => ({
+      run: curve.run,
+      label: curve.label,
+      ink: curve.ink,
+      dash: curve.dash,
+      x: curve.x,
+      y: curve.y,
+      note: (row) => noteOf(curve, row),
+      ...(curve.href === undefined ? {} : { href: () => curve.href ?? "" }),
+    })),
+    reads: "x",
+    ends: curves.length === 1 && curves[0]?.isMean === false ? "value" : "names",
+    formatX: (at) => formatX(x, x === "step" ? Math.round(at) : at),
+    formatY: (value) => formatNumber(value, 6),
+    formatEnd: (value) => formatNumber(value, 4),
+    clipped: y.clipped,
+    hidden: logY ? curves.reduce((sum, curve) => sum + Array.from(curve.y).filter((value) => value <= 0).length, 0) : 0,
+  };
+}
+
+export function xAxis(x: XAxis, isLog: boolean, range: [number, number], title = ""): Axis {
+  return {
+    scale: isLog ? "log" : x === "time" ? "time" : "linear",
+    range,
+    format: (at, step) => formatTick(x, at, step),
+    ...(title === "" ? {} : { title }),
+    ...(isLog ? {} : x === "relative" ? { steps: SECOND_STEPS } : x === "step" ? { steps: WHOLE_STEPS } : {}),
+  };
+}
+
+function xRange(curves: Curve[], backdrop: Summary | null, isLog: boolean): [number, number] | null {
+  const extent = new Extent();
+  for (const curve of curves) {
+    extent.add(curve.x, isLog);
+    extent.add(
+      curve.odd.map((one) => one.x),
+      isLog,
+    );
+  }
+  if (backdrop !== null) extent.add(backdrop.x, isLog);
+  return extent.range;
+}
+
+/** How far beyond the bulk of values an axis goes before it calls the rest outliers, in widths of the bulk. */
+const BULK_AIR = 1.5;
+
+function yRange(
+  curves: Curve[],
+  backdrop: Summary | null,
+  shown: [number, number] | null,
+  { logY, clip }: LineOptions,
+): { range: [number, number]; clipped: number } {
+  const extent = new Extent();
+  const bulk: number[] = [];
+  const rowsOf = (x: Numbers): [number, number] => {
+    if (shown === null) return [0, x.length];
+    // One row more on either side: the line goes on to it.
+    return [Math.max(0, rowFrom(x, shown[0]) - 1), Math.min(x.length, rowFrom(x, shown[1]) + 1)];
+  };
+  for (const curve of curves) {
+    const [from, to] = rowsOf(curve.x);
+    for (const values of [curve.y, curve.low, curve.high, curve.raw])
+      if (values !== null) extent.add(values, logY, from, to);
+    if (!clip) continue;
+    for (let at = from; at < to; at++) {
+      const value = (curve.raw ?? curve.y)[at] ?? Number.NaN;
+      if (Number.isFinite(value) && !(logY && value <= 0)) bulk.push(value);
+    }
+  }
+  if (backdrop !== null) {
+    const [from, to] = rowsOf(backdrop.x);
+    extent.add(backdrop.low, logY, from, to).add(backdrop.high, logY, from, to);
+  }
+  let { range } = extent;
+  let clipped = 0;
+  if (clip && range !== null && bulk.length > 8) {
+    bulk.sort((a, b) => a - b);
+    const [low, high] = [quantile(bulk, 0.05), quantile(bulk, 0.95)];
+    const air = (high - low) * BULK_AIR;
+    const cut: [number, number] = logY
+      ? [Math.max(range[0], low / (high / low) ** BULK_AIR), Math.min(range[1], high * (high / low) ** BULK_AIR)]
+      : [Math.max(range[0], low - air), Math.min(range[1], high + air)];
+    if (cut[0] < cut[1]) {
+      range = cut;
+      clipped = bulk.reduce((sum, value) => sum + Number(value < cut[0] || value > cut[1]), 0);
+    }
+  }
+  return { range: paddedRange(range, logY), clipped };
+}
+
+/** What a place stands for beside its value. */
+function noteOf(curve: Curve, row: number): string {
+  const [low, high, n] = [curve.low?.[row], curve.high?.[row], curve.n?.[row] ?? 1];
+  const parts: string[] = [];
+  if (curve.raw !== null) parts.push(t("raw {value}", { value: formatNumber(curve.raw[row], 5) }));
+  if (low !== undefined && high !== undefined && n > 1) {
+    parts.push(`${formatNumber(low, 4)} … ${formatNumber(high, 4)}`);
+    parts.push(curve.isMean ? t("{n} run|{n} runs", { n }) : t("{n} point|{n} points", { n }));
+  }
+  return parts.join(" · ");
+}
+
+/** Whether positive values span more than three decades: then a logarithmic axis is worth offering. */
+export function wantsLog(series: Iterable<SeriesBuckets>): boolean {
+  const extent = new Extent();
+  for (const one of series) extent.add(one.min).add(one.max);
+  const { range } = extent;
+  return range !== null && range[0] > 0 && range[1] / range[0] > 1_000;
+}

@@ -1,0 +1,526 @@
+/** Paints figures: on a canvas for the screen, as text for an SVG file. One drawing code for both. */
+
+import type { Numbers } from "../api/types";
+import { hueOf } from "./colours";
+import { type Axis, type Figure, type Ink, type Mark, unitScale } from "./figure";
+import { spreadLabels } from "./labels";
+
+export interface Box {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+export interface TextLook {
+  fill: string;
+  size: number;
+  align?: "left" | "center" | "right";
+  /** Degrees, clockwise around its place. */
+  turn?: number;
+  isBold?: boolean;
+}
+
+export interface StrokeLook {
+  stroke: string;
+  width: number;
+  dash?: number[];
+  alpha?: number;
+}
+
+/** All in CSS pixels. `points`: x0, y0, x1, y1 …; NaN begins a new part. */
+export interface Surface {
+  path(points: Float64Array, look: StrokeLook): void;
+  area(points: Float64Array, fill: string, alpha: number): void;
+  rects(boxes: Box[], fill: (at: number) => string, alpha: number): void;
+  circles(points: Float64Array, radius: number, fill: (at: number) => string, alpha: number, ring: string | null): void;
+  text(text: string, x: number, y: number, look: TextLook): void;
+  /** Draw only within a box. */
+  within(box: Box, draw: () => void): void;
+}
+
+/** Colours of the theme a figure is painted in. */
+export interface Paper {
+  isDark: boolean;
+  text: string;
+  soft: string;
+  grid: string;
+  card: string;
+  accent: string;
+  good: string;
+  bad: string;
+  warn: string;
+}
+
+export const FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
+const SMALL_PX = 11;
+
+export function resolve(ink: Ink, paper: Paper): string {
+  if (typeof ink === "number") return hueOf(ink, paper.isDark);
+  return ink.startsWith("#") ? ink : paper[ink as Exclude<Ink, number | `#${string}`>];
+}
+
+export function canvasSurface(ctx: CanvasRenderingContext2D): Surface {
+  const trace = (points: Float64Array) => {
+    ctx.beginPath();
+    let isDown = false;
+    for (let at = 0; at < points.length; at += 2) {
+      const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
+      if (Number.isNaN(x) || Number.isNaN(y)) isDown = false;
+      else if (isDown) ctx.lineTo(x, y);
+      else {
+        ctx.moveTo(x, y);
+        isDown = true;
+      }
+    }
+  };
+  return {
+    path(points, look) {
+      trace(points);
+      ctx.globalAlpha = look.alpha ?? 1;
+      ctx.strokeStyle = look.stroke;
+      ctx.lineWidth = look.width;
+      ctx.lineJoin = "round";
+      ctx.setLineDash(look.dash ?? []);
+      ctx.stroke();
+      ctx.setLineDash([]);
+      ctx.globalAlpha = 1;
+    },
+    area(points, fill, alpha) {
+      trace(points);
+      ctx.globalAlpha = alpha;
+      ctx.fillStyle = fill;
+      ctx.fill();
+      ctx.globalAlpha = 1;
+    },
+    rects(boxes, fill, alpha) {
+      ctx.globalAlpha = alpha;
+      boxes.forEach((box, at) => {
+        ctx.fillStyle = fill(at);
+        ctx.fillRect(box.left, box.top, box.width, box.height);
+      });
+      ctx.globalAlpha = 1;
+    },
+    circles(points, radius, fill, alpha, ring) {
+      ctx.globalAlpha = alpha;
+      ctx.lineWidth = 1.25;
+      if (ring !== null) ctx.strokeStyle = ring;
+      for (let at = 0; at < points.length; at += 2) {
+        const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
+        if (Number.isNaN(x) || Number.isNaN(y)) continue;
+        ctx.beginPath();
+        ctx.arc(x, y, radius, 0, 2 * Math.PI);
+        ctx.fillStyle = fill(at / 2);
+        ctx.fill();
+        if (ring !== null) ctx.stroke();
+      }
+      ctx.globalAlpha = 1;
+    },
+    text(text, x, y, look) {
+      ctx.save();
+      ctx.translate(x, y);
+      if (look.turn !== undefined) ctx.rotate((look.turn * Math.PI) / 180);
+      ctx.font = `${look.isBold ? "600 " : ""}${look.size}px ${FONT_FAMILY}`;
+      ctx.textAlign = look.align ?? "left";
+      ctx.textBaseline = "middle";
+      ctx.fillStyle = look.fill;
+      ctx.fillText(text, 0, 0);
+      ctx.restore();
+    },
+    within(box, draw) {
+      ctx.save();
+      ctx.beginPath();
+      ctx.rect(box.left, box.top, box.width, box.height);
+      ctx.clip();
+      draw();
+      ctx.restore();
+    },
+  };
+}
+
+const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+/** Text within markup; what XML cannot hold at all goes. */
+export function escaped(text: string): string {
+  return Array.from(text)
+    .filter((char) => char >= " " || char === "\t" || char === "\n")
+    .join("")
+    .replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
+}
+
+/** Collects markup; `close` makes the file. */
+export class SvgSurface implements Surface {
+  #parts: string[] = [];
+  #clips = 0;
+  #prefix: string;
+
+  /** `prefix` keeps ids apart when several drawings stand in one page. */
+  constructor(prefix = "clip") {
+    this.#prefix = prefix;
+  }
+
+  path(points: Float64Array, look: StrokeLook): void {
+    const d = pathText(points);
+    if (d === "") return;
+    this.#parts.push(
+      `<path d="${d}" fill="none" stroke="${look.stroke}" stroke-width="${look.width}" stroke-linejoin="round"${
+        look.dash && look.dash.length > 0 ? ` stroke-dasharray="${look.dash.join(" ")}"` : ""
+      }${opacity(look.alpha ?? 1)}/>`,
+    );
+  }
+
+  area(points: Float64Array, fill: string, alpha: number): void {
+    const d = pathText(points);
+    if (d !== "") this.#parts.push(`<path d="${d}" fill="${fill}"${opacity(alpha)}/>`);
+  }
+
+  rects(boxes: Box[], fill: (at: number) => string, alpha: number): void {
+    boxes.forEach((box, at) => {
+      this.#parts.push(
+        `<rect x="${fixed(box.left)}" y="${fixed(box.top)}" width="${fixed(box.width)}" height="${fixed(box.height)}" fill="${fill(at)}"${opacity(alpha)}/>`,
+      );
+    });
+  }
+
+  circles(
+    points: Float64Array,
+    radius: number,
+    fill: (at: number) => string,
+    alpha: number,
+    ring: string | null,
+  ): void {
+    for (let at = 0; at < points.length; at += 2) {
+      const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
+      if (Number.isNaN(x) || Number.isNaN(y)) continue;
+      this.#parts.push(
+        `<circle cx="${fixed(x)}" cy="${fixed(y)}" r="${radius}" fill="${fill(at / 2)}"${ring === null ? "" : ` stroke="${ring}" stroke-width="1.25"`}${opacity(alpha)}/>`,
+      );
+    }
+  }
+
+  text(text: string, x: number, y: number, look: TextLook): void {
+    const anchor = { left: "start", center: "middle", right: "end" }[look.align ?? "left"];
+    this.#parts.push(
+      `<text x="${fixed(x)}" y="${fixed(y)}" dy="0.35em" font-size="${look.size}" fill="${look.fill}" text-anchor="${anchor}"${
+        look.isBold ? ' font-weight="600"' : ""
+      }${look.turn === undefined ? "" : ` transform="rotate(${look.turn} ${fixed(x)} ${fixed(y)})"`}>${escaped(text)}</text>`,
+    );
+  }
+
+  within(box: Box, draw: () => void): void {
+    const id = `${this.#prefix}${this.#clips++}`;
+    this.#parts.push(
+      `<clipPath id="${id}"><rect x="${fixed(box.left)}" y="${fixed(box.top)}" width="${fixed(box.width)}" height="${fixed(box.height)}"/></clipPath><g clip-path="url(#${id})">`,
+    );
+    draw();
+    this.#parts.push("</g>");
+  }
+
+  close(width: number, height: number, title: string, background: string): string {
+    return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="${FONT_FAMILY}"><title>${escaped(title)}</title><rect width="${width}" height="${height}" fill="${background}"/>${this.#parts.join("")}</svg>`;
+  }
+}
+
+const fixed = (value: number) => String(Math.round(value * 100) / 100);
+const opacity = (alpha: number) => (alpha === 1 ? "" : ` opacity="${alpha}"`);
+
+function pathText(points: Float64Array): string {
+  let text = "";
+  let isDown = false;
+  for (let at = 0; at < points.length; at += 2) {
+    const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
+    if (Number.isNaN(x) || Number.isNaN(y)) isDown = false;
+    else {
+      text += `${isDown ? "L" : "M"}${fixed(x)} ${fixed(y)}`;
+      isDown = true;
+    }
+  }
+  return text;
+}
+
+/** Canvas coordinates beyond this draw nothing sensible, and some browsers draw nothing at all. */
+const FAR_PX = 30_000;
+const within = (px: number) => (px > FAR_PX ? FAR_PX : px < -FAR_PX ? -FAR_PX : px);
+
+export interface Scales {
+  x: (value: number) => number;
+  y: (value: number) => number;
+}
+
+/** Pixels of units, for axes whose ranges are what is shown. */
+export function scalesOf(x: Pick<Axis, "scale" | "range">, y: Pick<Axis, "scale" | "range">, box: Box): Scales {
+  const [unitX, unitY] = [unitScale(x), unitScale(y)];
+  return {
+    x: (value) => within(box.left + unitX(value) * box.width),
+    y: (value) => within(box.top + (1 - unitY(value)) * box.height),
+  };
+}
+
+/** Paint the marks of a figure. */
+export function paintMarks(surface: Surface, figure: Figure, box: Box, scales: Scales, paper: Paper): void {
+  surface.within(box, () => {
+    for (const mark of figure.marks) paint(surface, mark, box, scales, paper);
+  });
+}
+
+function paint(surface: Surface, mark: Mark, box: Box, { x, y }: Scales, paper: Paper): void {
+  const inkAt = (ink: Ink | Ink[]) => (at: number) => resolve((Array.isArray(ink) ? ink[at] : ink) ?? "soft", paper);
+  switch (mark.kind) {
+    case "line":
+      surface.path(zipped(mark.x, mark.y, x, y), {
+        stroke: resolve(mark.ink, paper),
+        width: mark.width ?? 1.5,
+        dash: mark.dash ?? [],
+        alpha: mark.alpha ?? 1,
+      });
+      // A point between two gaps has no line; a dot shows that it is there.
+      surface.circles(
+        zipped(...lonely(mark.x, mark.y), x, y),
+        2,
+        () => resolve(mark.ink, paper),
+        mark.alpha ?? 1,
+        null,
+      );
+      return;
+    case "band":
+      for (const points of bandParts(mark.x, mark.low, mark.high, x, y, box))
+        surface.area(points, resolve(mark.ink, paper), mark.alpha);
+      return;
+    case "dots":
+      surface.circles(zipped(mark.x, mark.y, x, y), mark.radius, inkAt(mark.ink), mark.alpha ?? 1, paper.card);
+      return;
+    case "bars": {
+      const boxes: Box[] = [];
+      const kept: number[] = [];
+      for (let at = 0; at < mark.left.length; at++) {
+        const [left, right] = [x(mark.left[at] ?? Number.NaN), x(mark.right[at] ?? Number.NaN)];
+        const [low, top] = [y(mark.low[at] ?? Number.NaN), y(mark.high[at] ?? Number.NaN)];
+        const bottom = Number.isNaN(low) ? box.top + box.height : low; // on a logarithmic axis a bar begins at the floor
+        if (!Number.isFinite(left + right + bottom + top)) continue;
+        boxes.push({
+          left: Math.min(left, right),
+          top: Math.min(top, bottom),
+          width: Math.max(1, Math.abs(right - left) - 1),
+          height: Math.abs(bottom - top),
+        });
+        kept.push(at);
+      }
+      surface.rects(boxes, (at) => inkAt(mark.ink)(kept[at] ?? 0), mark.alpha ?? 1);
+      return;
+    }
+    case "whiskers": {
+      const points: number[] = [];
+      for (let at = 0; at < mark.x.length; at++) {
+        const [px, low, high] = [x(mark.x[at] ?? 0), y(mark.low[at] ?? 0), y(mark.high[at] ?? 0)];
+        if (!Number.isFinite(px + low + high)) continue;
+        points.push(px, low, px, high, Number.NaN, Number.NaN);
+        for (const py of [low, high]) points.push(px - 3, py, px + 3, py, Number.NaN, Number.NaN);
+      }
+      surface.path(Float64Array.from(points), { stroke: resolve(mark.ink, paper), width: 1 });
+      return;
+    }
+    case "rule": {
+      const at = mark.axis === "x" ? x(mark.at) : y(mark.at);
+      const points =
+        mark.axis === "x" ? [at, box.top, at, box.top + box.height] : [box.left, at, box.left + box.width, at];
+      surface.path(Float64Array.from(points), { stroke: resolve(mark.ink, paper), width: 1, dash: mark.dash ?? [] });
+      return;
+    }
+    case "glyphs":
+      paintGlyphs(surface, mark, box, { x, y }, resolve(mark.ink, paper), paper);
+      return;
+    case "words":
+      for (let at = 0; at < mark.x.length; at++)
+        surface.text(mark.text[at] ?? "", x(mark.x[at] ?? 0), y(mark.y[at] ?? 0), {
+          fill: resolve(mark.ink, paper),
+          size: SMALL_PX,
+          align: "center",
+        });
+  }
+}
+
+function paintGlyphs(
+  surface: Surface,
+  mark: Extract<Mark, { kind: "glyphs" }>,
+  box: Box,
+  { x, y }: Scales,
+  stroke: string,
+  paper: Paper,
+): void {
+  const size = 3.5;
+  const points: number[] = [];
+  const gap = [Number.NaN, Number.NaN];
+  let lastX = Number.NEGATIVE_INFINITY;
+  for (let at = 0; at < mark.x.length; at++) {
+    const px = x(mark.x[at] ?? 0);
+    if (Number.isNaN(px) || Math.abs(px - lastX) < size) continue; // where many stand in one place, one says it
+    lastX = px;
+    const free = y(mark.y[at] ?? Number.NaN);
+    const edge = { up: box.top + size + 1, down: box.top + box.height - size - 1, cross: free, pause: free }[
+      mark.shape
+    ];
+    const py = Number.isNaN(edge) ? box.top + box.height / 2 : edge;
+    if (mark.shape === "cross")
+      points.push(
+        px - size,
+        py - size,
+        px + size,
+        py + size,
+        ...gap,
+        px - size,
+        py + size,
+        px + size,
+        py - size,
+        ...gap,
+      );
+    else if (mark.shape === "pause") {
+      surface.circles(Float64Array.of(px, py), 7, () => paper.card, 1, stroke);
+      points.push(px - 2, py - 3, px - 2, py + 3, ...gap, px + 2, py - 3, px + 2, py + 3, ...gap);
+    } else {
+      const tip = mark.shape === "up" ? -size : size;
+      surface.area(Float64Array.of(px, py + tip, px + size, py - tip, px - size, py - tip), stroke, 1);
+    }
+  }
+  surface.path(Float64Array.from(points), { stroke, width: 1.75 });
+}
+
+function zipped(xs: Numbers, ys: Numbers, x: (v: number) => number, y: (v: number) => number): Float64Array {
+  const points = new Float64Array(2 * xs.length);
+  for (let at = 0; at < xs.length; at++) {
+    points[2 * at] = x(xs[at] ?? Number.NaN);
+    const value = ys[at] ?? Number.NaN;
+    points[2 * at + 1] = Number.isFinite(value) ? y(value) : Number.NaN;
+  }
+  return points;
+}
+
+function lonely(xs: Numbers, ys: Numbers): [Float64Array, Float64Array] {
+  const found: number[] = [];
+  const isGap = (at: number) => !Number.isFinite(ys[at] ?? Number.NaN);
+  for (let at = 0; at < xs.length; at++) if (!isGap(at) && isGap(at - 1) && isGap(at + 1)) found.push(at);
+  return [Float64Array.from(found, (at) => xs[at] ?? 0), Float64Array.from(found, (at) => ys[at] ?? 0)];
+}
+
+/** The outline of each unbroken part of a band. A low end that a logarithmic axis cannot show lies on its floor. */
+function* bandParts(
+  xs: Numbers,
+  lows: Numbers,
+  highs: Numbers,
+  x: (v: number) => number,
+  y: (v: number) => number,
+  box: Box,
+): Generator<Float64Array> {
+  const floor = box.top + box.height;
+  const place = (value: number) => {
+    const py = y(value);
+    return Number.isNaN(py) ? floor : py;
+  };
+  let from = -1;
+  for (let at = 0; at <= xs.length; at++) {
+    const isGap =
+      at === xs.length || !Number.isFinite(lows[at] ?? Number.NaN) || !Number.isFinite(highs[at] ?? Number.NaN);
+    if (!isGap && from < 0) from = at;
+    if (!isGap || from < 0) continue;
+    const n = at - from;
+    const points = new Float64Array(4 * n);
+    for (let i = 0; i < n; i++) {
+      const px = x(xs[from + i] ?? 0);
+      points[2 * i] = px;
+      points[2 * i + 1] = place(highs[from + i] ?? 0);
+      points[4 * n - 2 * i - 2] = px;
+      points[4 * n - 2 * i - 1] = place(lows[from + i] ?? 0);
+    }
+    from = -1;
+    yield points;
+  }
+}
+
+export interface EndLabel {
+  text: string;
+  trace: number;
+}
+
+/** What one line at the right end of a plot needs. */
+export const END_PX = 12;
+
+/** Paint a dot at the end of each line and its label beside the plot, apart from the others. */
+export function paintEnds(
+  surface: Surface,
+  figure: Figure,
+  labels: string[] | null,
+  box: Box,
+  { x, y }: Scales,
+  paper: Paper,
+): void {
+  const marks: { left: number; top: number; at: number }[] = [];
+  figure.traces.forEach((trace, at) => {
+    for (let row = trace.x.length - 1; row >= 0; row--) {
+      const value = trace.y[row] ?? Number.NaN;
+      const left = x(trace.x[row] ?? Number.NaN);
+      if (left > box.left + box.width + 1) continue; // beyond the zoom
+      if (!Number.isFinite(value)) continue;
+      const top = y(value);
+      if (!Number.isNaN(top) && left >= box.left - 1) marks.push({ left, top, at });
+      return;
+    }
+  });
+  const tops = spreadLabels(
+    marks.map((mark) => mark.top),
+    END_PX,
+    box.top + 4,
+    box.top + box.height - 2,
+  );
+  marks.forEach((mark, i) => {
+    const trace = figure.traces[mark.at];
+    if (trace === undefined) return;
+    const fill = resolve(trace.ink, paper);
+    if (mark.top >= box.top - 1 && mark.top <= box.top + box.height + 1)
+      surface.circles(Float64Array.of(mark.left, mark.top), 2.75, () => fill, 1, paper.card);
+    const text = labels?.[mark.at] ?? "";
+    if (text !== "") surface.text(text, box.left + box.width + 8, tops[i] ?? mark.top, { fill, size: SMALL_PX });
+  });
+}
+
+/** Ticks of an axis as they stand on the screen. */
+export interface Ticks {
+  at: number[];
+  text: string[];
+}
+
+/** Paint grid and ticks, for files; on the screen the chart engine draws them. */
+export function paintAxes(
+  surface: Surface,
+  figure: Figure,
+  ticks: { x: Ticks; y: Ticks },
+  box: Box,
+  { x, y }: Scales,
+  paper: Paper,
+): void {
+  const right = box.left + box.width;
+  const bottom = box.top + box.height;
+  const seen = (px: number, low: number, high: number) => px >= low - 0.5 && px <= high + 0.5;
+  ticks.y.at.forEach((value, at) => {
+    const py = y(value);
+    if (!seen(py, box.top, bottom)) return;
+    surface.path(Float64Array.of(box.left, py, right, py), { stroke: paper.grid, width: 1 });
+    surface.text(ticks.y.text[at] ?? "", box.left - 6, py, { fill: paper.soft, size: SMALL_PX, align: "right" });
+  });
+  ticks.x.at.forEach((value, at) => {
+    const px = x(value);
+    if (!seen(px, box.left, right)) return;
+    surface.text(ticks.x.text[at] ?? "", px, bottom + 14, { fill: paper.soft, size: SMALL_PX, align: "center" });
+  });
+  surface.path(Float64Array.of(box.left, bottom, right, bottom), { stroke: paper.grid, width: 1 });
+  if (figure.x.title)
+    surface.text(figure.x.title, box.left + box.width / 2, bottom + 30, {
+      fill: paper.soft,
+      size: SMALL_PX,
+      align: "center",
+    });
+  if (figure.y.title)
+    surface.text(figure.y.title, 10, box.top + box.height / 2, {
+      fill: paper.soft,
+      size: SMALL_PX,
+      align: "center",
+      turn: -90,
+    });
+}
