@@ -9,8 +9,6 @@ export interface PanelActions {
   remove: (() => void) | null;
   /** Move by so many places; null: it has its place. */
   move: ((by: number) => void) | null;
-  /** Address of the panel alone; null: it has none. */
-  embed: (() => string) | null;
   /** The handle by which it is dragged is pressed. */
   grab: ((event: PointerEvent) => void) | null;
 }

@@ -212,7 +212,8 @@ export function rateCurve(counts: Counts, kind: CurveKind): RateCurve {
   }
   // Nothing selected, everything selected: the ends that no threshold of the table may have reached.
   if (kind === "roc" || kind === "gain") points.push([0, 0], [1, 1]);
-  points.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  // At one recall the first threshold that reaches it has the best precision: it is the one that gains the recall.
+  points.sort((a, b) => a[0] - b[0] || (kind === "pr" ? b[1] - a[1] : a[1] - b[1]));
   const distinct = points.filter(([x, y], at) => at === 0 || points[at - 1]?.[0] !== x || points[at - 1]?.[1] !== y);
   let area = kind === "roc" || kind === "pr" ? 0 : Number.NaN;
   for (let at = 1; at < distinct.length; at++) {

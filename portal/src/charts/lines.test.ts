@@ -1,0 +1,141 @@
+import { describe, expect, test } from "vitest";
+import type { SeriesBuckets } from "../api/types";
+import { type Curve, curveOf, grouped, lineFigure, quantile, type Source, summarise, valueAt, wantsLog } from "./lines";
+import { UNSMOOTHED } from "./smooth";
+
+function source(x: number[], values: number[], more: Partial<SeriesBuckets> = {}): Source {
+  const mean = Float64Array.from(values);
+  const odd = Uint32Array.from(values, (value) => Number(!Number.isFinite(value)));
+  const series: SeriesBuckets = {
+    run_id: "r", name: "m", column: "", kind: "scalar", count: x.length, in_range: x.length, exact: true,
+    x: Float64Array.from(x), x_last: Float64Array.from(x), mean, min: mean, max: mean,
+    n: new Uint32Array(x.length).fill(1), non_finite: odd.includes(1) ? odd : null, end: mean.at(-1) ?? Number.NaN, ...more,
+  }; // biome-ignore format: one record
+  return { run: "r", label: "r", ink: 0, dash: [], series, group: null };
+}
+const curve = (x: number[], y: number[]): Curve => curveOf(source(x, y), UNSMOOTHED);
+const OPTIONS = { x: "step", logX: false, logY: false, clip: false, zoom: null, backdrop: null } as const;
+
+describe("curveOf", () => {
+  test("an exact series is drawn point by point; what is not finite is marked where the line breaks off", () => {
+    const made = curveOf(source([0, 1, 2, 3], [1, Number.NaN, 3, Number.POSITIVE_INFINITY]), UNSMOOTHED);
+
+    expect(made.low).toBeNull();
+    expect(made.odd).toEqual([
+      { x: 1, y: 1, shape: "cross" },
+      { x: 3, y: 3, shape: "up" },
+    ]);
+  });
+
+  test("buckets become a line through their means that begins at the first and ends at the last point", () => {
+    const buckets = {
+      exact: false,
+      x_last: Float64Array.of(4, 9),
+      min: Float64Array.of(-1, 0),
+      max: Float64Array.of(7, Number.POSITIVE_INFINITY),
+      n: Uint32Array.of(5, 5),
+      end: 2,
+    };
+
+    const made = curveOf(source([0, 5], [3, 4], buckets), UNSMOOTHED);
+
+    expect(Array.from(made.x)).toEqual([0, 7, 9]);
+    expect(Array.from(made.y)).toEqual([3, 4, 2]);
+    expect(Array.from(made.low ?? [])).toEqual([-1, 0, 0]);
+    expect(made.high?.[1]).toBe(4);
+  });
+
+  test("smoothing keeps the raw line", () => {
+    const made = curveOf(source([0, 1, 2], [4, 0, 4]), { kind: "ema", points: 2 });
+
+    expect(Array.from(made.raw ?? [])).toEqual([4, 0, 4]);
+    expect(made.y[1]).toBeCloseTo(4 / 3);
+  });
+});
+
+describe("groups", () => {
+  test("mean, deviation, quartiles and extremes over lines, where they have values", () => {
+    const lines = [curve([0, 1], [1, 10]), curve([0, 1], [2, 20]), curve([0, 1], [3, Number.NaN])];
+
+    expect(Array.from(summarise(lines, "mean", "std").centre)).toEqual([2, 15]);
+    expect(summarise(lines, "mean", "std").high[0]).toBeCloseTo(3);
+    expect(summarise(lines, "mean", "ci").high[0]).toBeCloseTo(2 + 4.303 / Math.sqrt(3));
+    expect(Array.from(summarise(lines, "median", "range").low)).toEqual([1, 10]);
+    expect(Array.from(summarise(lines, "mean", "std").n)).toEqual([3, 2]);
+  });
+
+  test("lines of other places are read between their points, never beyond their ends", () => {
+    const found = summarise([curve([0, 1, 2], [0, 1, 2]), curve([0, 2], [0, 4])], "mean", "none");
+
+    expect(Array.from(found.centre)).toEqual([0, 1.5, 3]);
+    expect(valueAt(Float64Array.of(0, 2), Float64Array.of(0, 4), 3)).toBeNaN();
+  });
+
+  test("each group is one line, others stand alone", () => {
+    const lines = [curve([0], [1]), curve([0], [3]), curve([0], [9])];
+
+    const made = grouped(
+      lines,
+      (at) => (at < 2 ? "lr=1" : null),
+      () => ({ ink: 5, dash: [] }),
+      "mean",
+      "std",
+    );
+
+    expect(made.map((one) => [one.label, one.y[0], one.isMean])).toEqual([
+      ["lr=1 ×2", 2, true],
+      ["r", 9, false],
+    ]);
+  });
+});
+
+describe("lineFigure", () => {
+  test("a logarithmic axis says what it cannot show", () => {
+    const figure = lineFigure([curve([0, 1, 2], [-1, 0, 10])], { ...OPTIONS, logY: true });
+
+    expect(figure.hidden).toBe(2);
+    expect(figure.y.range[0]).toBeGreaterThan(0);
+  });
+
+  test("outliers are cut off only when asked, and counted", () => {
+    const values = Array.from({ length: 100 }, (_, at) => (at === 50 ? 1e6 : Math.sin(at)));
+    const lines = [
+      curve(
+        values.map((_, at) => at),
+        values,
+      ),
+    ];
+
+    expect(lineFigure(lines, OPTIONS).y.range[1]).toBeGreaterThanOrEqual(1e6);
+    const cut = lineFigure(lines, { ...OPTIONS, clip: true });
+    expect(cut.y.range[1]).toBeLessThan(10);
+    expect(cut.clipped).toBe(1);
+  });
+
+  test("one point, no point, nothing but NaN and huge values have an axis", () => {
+    for (const [x, y] of [
+      [[3], [5]],
+      [[], []],
+      [
+        [0, 1],
+        [Number.NaN, Number.NaN],
+      ],
+      [
+        [0, 1],
+        [-1.7e308, 1.7e308],
+      ],
+    ] as const) {
+      const { range } = lineFigure([curve([...x], [...y])], OPTIONS).y;
+
+      expect(range.every(Number.isFinite)).toBe(true);
+      expect(range[0]).toBeLessThan(range[1]);
+    }
+  });
+});
+
+test("quantiles lie between values; log is offered from three decades on", () => {
+  expect(quantile([0, 10], 0.25)).toBe(2.5);
+  expect(wantsLog([source([0, 1], [2, 5_000]).series])).toBe(true);
+  expect(wantsLog([source([0, 1], [2, 500]).series])).toBe(false);
+  expect(wantsLog([source([0, 1], [0, 5_000]).series])).toBe(false);
+});
