@@ -65,7 +65,7 @@ def page(browser: Browser, troubles: list[str]) -> Iterator[Page]:
     )
     yield page
     context.close()
-    assert troubles == []
+    assert troubles == [], troubles
 
 
 @contextlib.contextmanager

@@ -235,10 +235,12 @@ def test_ls_shows_runs_with_params_and_last_metrics(workspace: Path) -> None:
         (["ridge"], ["abc1", "abc0"]),
         (["ridge", "0.5"], ["abc1"]),
         (["--status", "completed"], ["abc1", "abc0"]),
+        (["--filter", "metrics.mse < 1.3 or name = 'nothing'"], ["abc0"]),
+        (["-f", "params.alpha > 0", "--order-by", "experiment", "--order-by", "param:alpha"], ["abc0", "abc1"]),
         (["-e", "ridge", "--order-by", "metric:mse"], ["abc0", "abc1"]),
         (["-e", "ridge", "-n", "1"], ["abc1"]),
     ],
-    ids=["text", "words", "status", "order", "limit"],
+    ids=["text", "words", "status", "filter", "orders", "order", "limit"],
 )
 def test_ls_selects_and_orders(workspace: Path, options: list[str], ids: list[str]) -> None:
     assert [run["id"] for run in json.loads(ok("ls", *options, "--json", "-w", workspace))] == ids
@@ -256,6 +258,14 @@ def test_ls_of_an_empty_workspace_says_what_to_do(tmp_path: Path) -> None:
 
 def test_ls_guesses_a_misspelt_experiment(workspace: Path) -> None:
     assert "Did you mean `ridge`?" in refused(1, "ls", "-e", "rigde", "-w", workspace)
+
+
+def test_ls_shows_where_a_filter_is_wrong(workspace: Path) -> None:
+    result = run_cli("ls", "--filter", "metrics.mse <", "-w", workspace)
+
+    assert result.exit_code == 2
+    assert "metrics.mse <" in result.stderr
+    assert "^" in result.stderr
 
 
 def test_ls_refuses_an_unknown_order(workspace: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 from tests.batches import T0_MS, Writer
 from tracklog.errors import InvalidValueError, NotFoundError, StoreFormatError
 from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, Batch, RunStarted, RunStatus, StatusChanged
-from tracklog.storage import RunQuery, open_store
+from tracklog.scale import Many, write
+from tracklog.storage import GroupQuery, RunQuery, groups, open_store
 from tracklog.storage.local import LocalStore
 
 
@@ -242,3 +243,18 @@ def test_a_run_that_no_longer_responds_is_not_counted_as_active(tmp_path: Path) 
         clock.now_ms += HEARTBEAT_LOST_MS + 1
 
         assert (before.active, store.experiments()[0].active) == (1, 0)
+
+
+def test_groups_are_the_same_whichever_way_their_values_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(LocalStore(tmp_path, clock_ms=lambda: T0_MS)) as store:
+        write(store, Many("runs", 300), now_ms=T0_MS, advance=lambda done, total: None)
+        columns = ["metric:val/loss", "metric.mean:train/loss", "param:dropout", "param:optimizer", "tag:team", "user"]
+        for runs in (RunQuery(), RunQuery(experiment="vision/resnet-sweep"), RunQuery(text="trial")):
+            query = GroupQuery(runs, ["param:lr", "tag:stage"], columns)
+            by_run = store.group_runs(query)
+            with monkeypatch.context() as patch:
+                patch.setattr(groups, "_MANY_RUNS", 0)
+                by_experiment = store.group_runs(query)
+
+            assert by_run.total > 5
+            assert by_run == by_experiment

@@ -162,12 +162,12 @@ def test_the_runs_table_sorts_filters_andfits_a_phone(page: Page, tmp_path: Path
         expect(page.get_by_role("columnheader", name="side")).to_be_visible()
         expect(page.get_by_role("columnheader", name="Duration")).to_have_count(0)
 
-        page.get_by_role("button", name="Copy the table").click()
+        page.get_by_role("button", name="Take the table along").click()
         page.get_by_role("button", name="Copy as CSV").click()
         table = list(csv.DictReader(io.StringIO(clipboard(page))))
         assert len(table) == 13
         assert (table[0]["Name"], table[0]["alpha"], table[0]["side"]) == ("run-5", "0.5", "left")
-        page.get_by_role("button", name="Copy the table").click()
+        page.get_by_role("button", name="Take the table along").click()
         page.get_by_role("button", name="Copy as Markdown").click()
         assert clipboard(page).startswith("| Name | Status |")
 

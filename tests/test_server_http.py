@@ -5,6 +5,7 @@ What `RemoteStore` asks of it is covered by the store's contract suite; here is 
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import http.client
@@ -152,6 +153,35 @@ def test_experiments_and_runs_are_listed(client: Client) -> None:
     assert client.json("GET", RUN)["params"] == {"lr": 0.1}
 
 
+def test_runs_are_filtered_and_a_wrong_filter_is_answered_with_its_place(client: Client) -> None:
+    found = client.json("GET", "/api/v1/runs?ids=r1&filter=" + quote("metrics.loss < 0.5 and params.lr = 0.1"))
+    shown = client.json("POST", "/api/v1/runs/search", {"ids": ["r1"], "metrics": [], "count": False})
+    wrong = {"filter": "params.lr = x"}
+    errors = [
+        assert_error(*client.ask("GET", "/api/v1/runs?filter=" + quote(wrong["filter"])), 400, "INVALID_FILTER"),
+        assert_error(*client.ask("POST", "/api/v1/runs/search", json.dumps(wrong).encode(), JSON), 400, "INVALID_FILTER"),
+    ]
+
+    assert [run["id"] for run in found["runs"]] == ["r1"]
+    assert ("metrics" in shown["runs"][0], "total" in shown) == (False, False)
+    for error in errors:
+        assert (error["parameter"], error["details"]) == ("filter", {"position": 12, "end": 13})
+
+
+def test_experiments_are_made_renamed_and_deleted(client: Client) -> None:
+    made = client.json("POST", "/api/v1/experiments", {"name": "made", "tags": {"a": "1"}})
+    listed = client.json("GET", f"/api/v1/experiments?id={made['id']}")["experiments"]
+    assert listed == [made]
+    assert_error(*client.ask("POST", "/api/v1/experiments", b'{"name": "made"}', JSON), 409, "CONFLICT")
+
+    client.json("PATCH", "/api/v1/experiments?name=made", {"name": "renamed", "deleted": True})
+
+    names = [one["name"] for one in client.json("GET", "/api/v1/experiments")["experiments"]]
+    assert {"made", "renamed"} & set(names) == set()
+    assert [one["name"] for one in client.json("GET", "/api/v1/experiments?deleted=true")["experiments"]] == ["renamed"]
+    assert "renamed" in [one["name"] for one in client.json("GET", "/api/v1/experiments?deleted=all")["experiments"]]
+
+
 def test_a_run_is_edited_from_outside(client: Client, run_id: str) -> None:
     path = f"/api/v1/runs/{run_id}"
 
@@ -183,6 +213,55 @@ def test_views_are_saved_and_removed(client: Client, run_id: str) -> None:
     assert (view["name"], view["query"]) == ("a & b", "q=x")
     assert client.json("DELETE", f"/api/v1/views?scope={scope}&name=a+%26+b") == {"deleted": 1}
     assert_error(*client.ask("DELETE", f"/api/v1/views?scope={scope}&name=a+%26+b"), 404)
+
+
+TABLE = ["name", "id", "status", "duration", "param:lr", "tag:kind", "metric:loss", "metric.min:loss", "tag:loss", "start"]
+
+
+def test_runs_are_taken_along_as_csv(client: Client, run_id: str) -> None:
+    client.json("PATCH", f"/api/v1/runs/{run_id}", {"tags": {"kind": 'a "quoted", one', "tracklog.colour": "3"}, "name": "=1+1"})
+    asked = {"runs": {"ids": [run_id, "r1"], "order_by": "name"}, "columns": [*TABLE, "tags"]}
+
+    answer, body = client.ask("POST", "/api/v1/runs/export", json.dumps(asked).encode(), JSON)
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    first, *others = csv.reader(io.StringIO(body.decode()))
+    assert first == ["name", "id", "status", "duration", "lr", "kind", "metric:loss", "loss (min)", "tag:loss", "start", "tags"]
+    row = dict(zip(first, next(row for row in others if row[1] == run_id), strict=True))
+    assert (row["name"], row["kind"], row["tag:loss"]) == ("=1+1", 'a "quoted", one', "")
+    assert row["tags"] == 'kind=a "quoted", one'
+    assert row["start"].endswith("+00:00")
+    assert len(others) == 2
+
+
+def test_runs_are_taken_along_as_parquet(client: Client, run_id: str) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    asked = {"runs": {"ids": [run_id, "r1"], "order_by": "name"}, "columns": TABLE, "format": "parquet"}
+
+    answer, body = client.ask("POST", "/api/v1/runs/export", json.dumps(asked).encode(), JSON)
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/vnd.apache.parquet")
+    table = pq.read_table(io.BytesIO(body))
+    assert table.num_rows == 2
+    assert str(table.schema.field("lr").type) == "double"
+    assert str(table.schema.field("start").type).startswith("timestamp")
+
+
+@pytest.mark.parametrize(
+    ("asked", "parameter"),
+    [
+        ({"columns": ["loss"]}, "columns"),
+        ({"columns": []}, "columns"),
+        ({"columns": ["param:"]}, "columns"),
+        ({"columns": ["name"], "format": "xlsx"}, "format"),
+        ({"columns": ["name"], "runs": {"order_by": "nope"}}, "order_by"),
+        ({"columns": ["name"], "runs": {"filter": "metrics.loss <"}}, "filter"),
+    ],
+)
+def test_a_table_that_cannot_be_made_is_an_error(client: Client, asked: dict[str, Any], parameter: str) -> None:
+    body = json.dumps({"runs": {}, **asked}).encode()
+
+    assert assert_error(*client.ask("POST", "/api/v1/runs/export", body, JSON), 400)["parameter"] == parameter
 
 
 def test_a_run_that_is_over_cannot_be_canceled(client: Client, run_id: str) -> None:

@@ -398,9 +398,20 @@ def ls(
         list[RunStatus] | None,
         typer.Option("--status", "-s", case_sensitive=False, help="Only with this status; may be repeated."),
     ] = None,
+    condition: Annotated[
+        str,
+        typer.Option(
+            "--filter", "-f", metavar="CONDITION", help="Such as: metrics.loss < 0.1 and params.model = 'resnet'. See docs."
+        ),
+    ] = "",
     order_by: Annotated[
-        str, typer.Option(help="start, name, duration, metric:NAME, param:NAME, tag:NAME; a leading - turns it round.")
-    ] = "-start",
+        list[str] | None,
+        typer.Option(
+            help="start, end, name, duration, metric:NAME, metric.min:NAME, param:NAME, tag:NAME …; a leading - turns it "
+            "round; may be repeated, the first weighs most.",
+            show_default="newest first",
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many runs; 0: all.")] = 20,
     as_json: _Json = False,
     uri: _Uri = None,
@@ -412,11 +423,18 @@ def ls(
       tracklog ls
       tracklog ls ridge --status failed
       tracklog ls -e sgd-digits --order-by=-metric:accuracy -n 5
+      tracklog ls --filter "min(metrics.loss) < 0.1 and start > '-7d'"
     """
     from tracklog.storage import RunQuery
 
     with _opened(uri) as store:
-        query = RunQuery(experiment=experiment, text=" ".join(words or []), status=status or None, order_by=order_by)
+        query = RunQuery(
+            experiment=experiment,
+            text=" ".join(words or []),
+            status=status or None,
+            filter=condition,
+            order_by=order_by or "-start",
+        )
         found, total = _search(store, query, limit)
         if experiment is not None and not total and experiment not in (known := [one.name for one in store.experiments()]):
             from tracklog.errors import unknown
@@ -426,17 +444,18 @@ def ls(
             _print_json(found)
             return
         if not total:
-            if words or status or experiment:
+            if words or status or experiment or condition.strip():
                 print("No run matches. Leave out a word or an option; `tracklog ls` lists all.")
             else:
                 print(f"No runs in {store.uri} yet. Record some with tracklog.start_run() in a script, or try: tracklog demo")
             return
         console = _console()
         # A narrow terminal shows fewer columns, not cut ones.
-        tables = (_run_table(found, order_by, params, metrics) for params, metrics in _KEY_COLUMNS)
+        first_order = order_by[0] if order_by else "-start"
+        tables = (_run_table(found, first_order, params, metrics) for params, metrics in _KEY_COLUMNS)
         unbounded = console.options.update(max_width=_UNBOUNDED)
         fitting = (table for table in tables if console.measure(table, options=unbounded).maximum <= console.width)
-        console.print(next(fitting, _run_table(found, order_by, 0, 0)))
+        console.print(next(fitting, _run_table(found, first_order, 0, 0)))
         if total > len(found):
             print(f"{len(found)} of {total} runs; -n 0 lists all.")
 

@@ -286,6 +286,7 @@ class MissingExtraError(TracklogError, ImportError):
     """An optional package is needed."""
 
     code = "MISSING_EXTRA"
+    status = 501
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the package `{package}`. Install it with: pip install 'tracklog[{extra}]'")

@@ -212,6 +212,7 @@ def test_a_workspace_is_never_read_as_a_file(tmp_path: Path, monkeypatch: pytest
         holder.execute("BEGIN IMMEDIATE")
         assert [file.name for file in snapshot.files_of(tmp_path)] == ["train.py"]
         snapshot.write_zip(tmp_path, tmp_path.parent / "source.zip")
+        experiment.workspace.get_default_datastore().upload(".", target_path="all", show_progress=False)
         with pytest.raises(InvalidValueError, match="belongs to a workspace"):
             run.upload_file("w.db", "runs/workspace.db")
 

@@ -17,8 +17,10 @@ from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.runconfig import MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration
 from azureml.exceptions import ActivityFailedException, ComputeTargetException, ExperimentExecutionException, UserErrorException
 from tracklog.errors import NotSupportedError
+from tracklog.records import RunStatus, StatusChanged
 from tracklog.sdk import details as details_of_runs
 from tracklog.sdk import submitted
+from tracklog.sdk.recorder import now_ms
 
 TRAIN = """
 import argparse, os, sys
@@ -144,6 +146,27 @@ def test_cancel_ends_the_script(experiment: Experiment) -> None:
     assert run.get_status() == "Canceled"
 
 
+@pytest.mark.parametrize(("end", "status"), [("cancel", "Canceled"), ("fail", "Failed")])
+def test_what_is_ended_before_it_runs_never_does(experiment: Experiment, end: str, status: str) -> None:
+    run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
+    getattr(run, end)()
+    deadline = time.monotonic() + 30
+    while (submitted._runs_folder() / run.id).exists():  # which the watcher removes as its last act
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert run.wait_for_completion(raise_on_error=False)["status"] == status
+    assert run.experiment.workspace.store.log_lines(run.id).lines == []
+
+
+def test_a_request_to_cancel_is_granted(experiment: Experiment) -> None:
+    run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
+    wait_until_running(run)
+    run._recording().add(StatusChanged(RunStatus.CANCEL_REQUESTED, now_ms()))  # as the server does for its clients
+
+    assert run.wait_for_completion()["status"] == "Canceled"
+
+
 def test_fail_on_a_submitted_run_keeps_what_was_said(experiment: Experiment) -> None:
     run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
     wait_until_running(run)
@@ -162,12 +185,18 @@ def test_a_run_longer_than_allowed_is_canceled(experiment: Experiment) -> None:
     assert run.get_status() == "Canceled"
 
 
-def test_a_child_is_submitted_by_its_parent(experiment: Experiment) -> None:
+def test_a_child_is_submitted_by_its_parent_and_logs_to_it(experiment: Experiment, folder: Path) -> None:
+    (folder / "child.py").write_text(
+        "from azureml.core import Run\nrun = Run.get_context()\nassert run.parent is run.parent\n"
+        "for i in range(3): run.parent.log('of the child', i)\nrun.parent.tag('told', 'yes')\nrun.log('alpha', 2)\n"
+    )
     with experiment.start_logging(snapshot_directory=None) as parent:
-        child = parent.submit_child(ScriptRunConfig(".", script="train.py", arguments=["--alpha", 2]))
+        child = parent.submit_child(ScriptRunConfig(".", script="child.py"))
         child.wait_for_completion()
 
     assert child.parent.id == parent.id
+    assert parent.get_metrics() == {"of the child": [0, 1, 2]}
+    assert parent.get_tags() == {"told": "yes"}
     assert [run.id for run in parent.get_children()] == [child.id]
     assert parent.get_metrics(recursive=True)[child.id]["alpha"] == 2
 

@@ -12,7 +12,7 @@ from tests.batches import T0_MS, Writer
 
 from tracklog.errors import InvalidValueError, NotFoundError
 from tracklog.records import ParamValue, RunEdited
-from tracklog.storage import MAX_VIEW_CHARS, Common, GroupQuery, RunGroups, RunQuery, Spread, Store, View
+from tracklog.storage import MAX_VIEW_CHARS, Common, GroupQuery, RunGroups, RunKeys, RunQuery, Spread, Store, View
 
 
 def names(store: Store, experiment: str, **query: Any) -> list[str]:
@@ -298,3 +298,38 @@ def test_groups_and_ids_know_trees(store: Store, experiment: str) -> None:
 
     assert store.run_ids(RunQuery(experiment=experiment, top_level=True, tree=True, text="grandchild")) == [ids["parent"]]
     assert grouped(store, experiment, ["user"], top_level=True, tree=True).runs == 3
+
+
+# ── names and rows ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_names_that_runs_have_are_told(store: Store, experiment: str) -> None:
+    first = Writer(experiment=experiment).start(params={"lr": 0.1, "model": "mlp", "both": 1}, tags={"team": "a"})
+    store.apply(first.log("loss", 0.5).log("words", "text").log_row("table", 0, x=1.0).batch())
+    second = Writer(experiment=experiment).start(params={"both": "x", "Zeta": None, "ß": True}, tags={"b c": ""})
+    store.apply(second.log("acc/val", 1).batch())
+    store.apply(Writer(experiment=experiment + "-other").start(params={"other": 1}).batch())
+
+    keys = store.run_keys(experiment)
+
+    assert keys.params == sorted(["Zeta", "both", "lr", "model", "ß"])
+    assert keys.tags == ["b c", "team"]
+    assert keys.metrics == ["acc/val", "loss"]
+    assert {"other", "lr"} <= set(store.run_keys().params)
+    assert store.run_keys(experiment + "-nothing") == RunKeys([], [], [])
+    assert store.run_keys("\x00") == RunKeys([], [], [])
+
+
+def test_a_row_of_a_table_has_what_is_asked_for(store: Store, experiment: str) -> None:
+    params: dict[str, ParamValue] = {"a": 1, "b": 2, "c": 3}
+    writer = Writer(experiment=experiment).start(params=params, tags={"x": "1", "y": "2"}, properties={"p": "q"})
+    store.apply(writer.log("loss", 1.0).log("acc", 2.0).log_row("loss", 0, x=1.0).batch())
+
+    def row(**names: list[str]) -> tuple[list[str], list[str], list[str], dict[str, str]]:
+        [run] = store.search_runs(RunQuery(experiment=experiment, **names)).runs
+        return [*run.params], [*run.tags], [f"{one.name}.{one.column}" for one in run.metrics], run.properties
+
+    assert row() == (["a", "b", "c"], ["x", "y"], ["loss.", "acc.", "loss.x"], {"p": "q"})
+    assert row(params=["c", "a", "none"], tags=["y"], metrics=["loss"]) == (["a", "c"], ["y"], ["loss.", "loss.x"], {})
+    assert row(params=[], metrics=[]) == ([], ["x", "y"], [], {})
+    assert row(tags=["\x00"]) == (["a", "b", "c"], [], ["loss.", "acc.", "loss.x"], {})

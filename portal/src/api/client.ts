@@ -19,6 +19,7 @@ import type {
   RunGroup,
   RunGroups,
   RunInfo,
+  RunKeys,
   RunPage,
   RunQuery,
   SeriesBuckets,
@@ -213,6 +214,9 @@ export const api = {
     return (await json<{ ids: string[] }>("POST", "/runs/ids", query)).ids;
   },
 
+  runKeys: (experiment: string | null) =>
+    json<RunKeys>("GET", experiment === null ? "/runs/keys" : `/runs/keys?${new URLSearchParams({ experiment })}`),
+
   async runGroups(query: GroupQuery): Promise<RunGroups> {
     const answer = await json<
       { groups: (Partial<RunGroup> & { values: ParamValue[]; runs: number })[] } & Omit<RunGroups, "groups">
@@ -227,6 +231,12 @@ export const api = {
 
   async editRun(runId: string, edit: RunEdit): Promise<RunInfo> {
     return toRun(await json<Sparse<RunInfo>>("PATCH", at(runId), edit));
+  },
+
+  /** All runs of a search as a file. */
+  async exportRuns(runs: RunQuery, columns: readonly string[], format: "csv" | "parquet"): Promise<Blob> {
+    const response = await send("POST", "/runs/export", { runs, columns, format });
+    return response.blob();
   },
 
   /** The same edit of at most a thousand runs. */

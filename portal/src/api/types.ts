@@ -155,6 +155,19 @@ export interface RunQuery {
   order_by?: string | string[];
   limit?: number;
   page_token?: string;
+  /** Whether `total` is wanted, which takes longer than a page. */
+  count?: boolean;
+  /** Names that are wanted of each run; missing: all. */
+  params?: string[];
+  tags?: string[];
+  metrics?: string[];
+}
+
+/** The names that runs have, each ascending. */
+export interface RunKeys {
+  params: string[];
+  tags: string[];
+  metrics: string[];
 }
 
 export interface RunPage {

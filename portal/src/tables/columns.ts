@@ -1,6 +1,6 @@
 /** Which columns a runs table has, what stands in them, and how the address spells them. */
 
-import type { ParamValue, RunInfo } from "../api/types";
+import type { ParamValue, RunInfo, RunKeys } from "../api/types";
 import { isActive, TEXT } from "../api/types";
 import { groupMetrics, keyMetrics, SYSTEM_PREFIX } from "../charts/sections";
 import type { Cell } from "../ui/export";
@@ -188,13 +188,6 @@ export interface ColumnChoice {
   all: ColumnId[];
 }
 
-/** The names that the runs in question have. */
-export interface RunKeys {
-  params: string[];
-  tags: string[];
-  metrics: string[];
-}
-
 /** Params that differ between the runs come first; then the metrics people look at first. */
 export function chooseColumns(runs: readonly RunInfo[], keys: RunKeys, isAllRuns: boolean): ColumnChoice {
   const sample = runs.slice(0, SAMPLE);
@@ -274,7 +267,7 @@ export function neededKeys(ids: readonly ColumnId[]): RunKeys {
   };
   return {
     params: names((kind) => kind === "param"),
-    tags: names((kind) => kind === "tag"),
+    tags: ids.includes("tags") ? ["*"] : names((kind) => kind === "tag"),
     metrics: names((kind) => isSummary(kind) || kind === "spark"),
   };
 }

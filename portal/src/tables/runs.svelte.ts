@@ -6,8 +6,9 @@
 
 import { ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
-import type { Change, RunEdit, RunGroup, RunInfo, RunQuery } from "../api/types";
-import { type RunKeys, splitId } from "./columns";
+import type { Change, RunEdit, RunGroup, RunInfo, RunKeys, RunQuery } from "../api/types";
+import { COLOUR_TAG } from "../charts/colours";
+import { splitId } from "./columns";
 import { sortGroups } from "./groups";
 import { type Branch, makeBranch, type Place, size, walk } from "./outline";
 
@@ -34,7 +35,8 @@ const EDITED = 500;
 const REST_MS = 40;
 /** Changed rows fetched in one update. */
 const MAX_CHANGED = 200;
-const NO_KEYS: RunKeys = { params: [], tags: [], metrics: [] };
+/** Among wanted params or tags: all of them. */
+export const ALL = "*";
 
 interface Row {
   run: RunInfo;
@@ -132,9 +134,16 @@ export class RunsList {
     await this.reload();
   }
 
-  /** Ask for the values of these names from now on; null: all. */
-  want(keys: RunKeys | null): void {
-    if (JSON.stringify(keys) === JSON.stringify(this.#wanted)) return;
+  /** Ask for the values of these names from now on. Rows that have them are not fetched again. */
+  want(keys: RunKeys): void {
+    const had = this.#wanted;
+    const isLess =
+      had !== null &&
+      (["params", "tags", "metrics"] as const).every((kind) => {
+        const names = new Set(had[kind]);
+        return names.has(ALL) || keys[kind].every((name) => names.has(name));
+      });
+    if (isLess) return;
     this.#wanted = keys;
     this.#wantedVersion++;
     this.need(...this.#window);
@@ -397,12 +406,22 @@ export class RunsList {
     }
   }
 
+  /** What rows need of each run: what the columns show, and the tag that colours it. */
   #projection(): Partial<RunQuery> {
-    return this.#wanted === null ? {} : {};
+    const wanted = this.#wanted;
+    if (wanted === null) return {};
+    return {
+      ...(wanted.params.includes(ALL) ? {} : { params: wanted.params }),
+      ...(wanted.tags.includes(ALL) ? {} : { tags: [COLOUR_TAG, ...wanted.tags] }),
+      metrics: wanted.metrics,
+    };
   }
 
   #put(run: RunInfo, version: number): void {
-    this.#rows.set(run.id, { run, version, isStale: false });
+    const before = this.#rows.get(run.id);
+    // What was fetched for other columns stays until they come into view again.
+    const isMore = this.#wanted !== null && before !== undefined && !before.isStale;
+    this.#rows.set(run.id, { run: isMore ? merged(before.run, run) : run, version, isStale: false });
   }
 
   // ---------------------------------------------------------------- live
@@ -513,6 +532,16 @@ function orderValue(run: RunInfo, { kind, name }: { kind: string; name: string }
   return name === "status" ? run.status : name === "name" ? run.name : name === "end" ? run.end_ms : null;
 }
 
+function merged(old: RunInfo, run: RunInfo): RunInfo {
+  const key = (one: RunInfo["metrics"][number]) => `${one.column} ${one.name}`;
+  const fresh = new Set(run.metrics.map(key));
+  return {
+    ...run,
+    params: { ...old.params, ...run.params },
+    metrics: [...run.metrics, ...old.metrics.filter((one) => !fresh.has(key(one)))],
+  };
+}
+
 function edited(run: RunInfo, { tags, ...fields }: RunEdit): RunInfo {
   const next = { ...run, ...fields };
   if (tags === undefined) return next;
@@ -527,5 +556,3 @@ function edited(run: RunInfo, { tags, ...fields }: RunEdit): RunInfo {
 function toApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError(String(error), "BAD_ANSWER", 0);
 }
-
-export { NO_KEYS };

@@ -8,7 +8,7 @@ import { untrack } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import { type ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
-import { RUN_STATUSES, type RunGroup, type RunInfo, type RunQuery, type RunStatus } from "../api/types";
+import { RUN_STATUSES, type RunGroup, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
 import { location } from "../ui/location.svelte";
 import {
   autoWidth,
@@ -25,12 +25,11 @@ import {
   keysOf,
   neededKeys,
   nextOrder,
-  type RunKeys,
   splitId,
 } from "./columns";
 import { FILTER_ATTRIBUTES, isCondition, quoted, type Vocabulary } from "./filter";
 import type { SpreadKind } from "./groups";
-import { type Ask, RunsList } from "./runs.svelte";
+import { ALL, type Ask, RunsList } from "./runs.svelte";
 
 /** Runs whose curves are drawn while none is selected; and at most. */
 const LATEST = 50;
@@ -41,6 +40,8 @@ const MAX_ADDRESSED = 60;
 const MAX_WANTED = 60;
 const MAX_PINNED = 12;
 const MAX_VALUES = 40;
+/** New names are looked for while runs log, this often at most. */
+const KEYS_MS = 10_000;
 
 export const SPREADS: readonly SpreadKind[] = ["std", "sem", "range"];
 
@@ -81,19 +82,21 @@ export class RunsState {
 
   // ---------------------------------------------------------------- columns
 
-  /** Names of all that the experiment's runs have. */
-  keys = $state.raw<RunKeys>({ params: [], tags: [], metrics: [] });
-  // Columns stay as first chosen while data streams in; only new names are added at the end by choice.
-  choice = $derived.by(() => chooseColumns(this.list.sample, this.#allKeys, this.experiment === null));
+  /** Names that the runs have, those filtered out as well; null: not known yet. */
+  #keys = $state.raw<RunKeys | null>(null);
   #allKeys: RunKeys = $derived.by(() => {
     const seen = keysOf(this.list.sample);
-    const both = (kind: keyof RunKeys) => [...new Set([...this.keys[kind], ...seen[kind]])];
+    const both = (kind: keyof RunKeys) => [...new Set([...(this.#keys?.[kind] ?? []), ...seen[kind]])];
     return { params: both("params"), tags: both("tags"), metrics: both("metrics") };
   });
+  choice = $derived.by(() => chooseColumns(this.list.sample, this.#allKeys, this.experiment === null));
+  /** Columns as first chosen: neither a filter nor new data may take one away. */
+  #auto = $state.raw<ColumnId[]>([]);
   #addressed: Column[] = $derived(decodeColumns(location.get("cols")));
   #chosen: Column[] = $derived.by(() => {
     const named = this.#addressed.filter(({ id }) => id !== "name");
-    return named.length > 0 ? named : this.choice.auto.map((id) => ({ id, width: null, isPinned: false }));
+    const auto = this.#auto.length > 0 ? this.#auto : this.choice.auto;
+    return named.length > 0 ? named : auto.map((id) => ({ id, width: null, isPinned: false }));
   });
   /** Besides the name, which always comes first; pinned ones before the others. */
   columns: Column[] = $derived.by(() => {
@@ -106,8 +109,9 @@ export class RunsState {
   columnIds: ColumnId[] = $derived(this.columns.map((column) => column.id));
   /** By what is in the first rows, so that nothing moves while one scrolls. */
   widths: ReadonlyMap<ColumnId, number> = $derived(
-    new Map(this.columns.map(({ id, width }) => [id, width ?? autoWidth(id, this.list.sample)])),
+    new Map(this.columns.map(({ id, width }) => [id, width ?? this.#autoWidth(id, this.list.sample)])),
   );
+  #autoWidths = new Map<ColumnId, number>();
   digits: ReadonlyMap<ColumnId, number> = $derived(
     new Map(
       this.columnIds
@@ -166,8 +170,35 @@ export class RunsState {
     this.experiment = experiment;
     this.scope = experiment === null ? "runs" : `experiment:${experiment}`;
     for (const id of decodeIds(location.get("sel")).slice(0, MAX_ADDRESSED)) this.selected.add(id);
+    void this.#loadKeys();
     $effect(() => {
-      void this.list.search(JSON.parse(this.#asked) as Ask);
+      const ask = JSON.parse(this.#asked) as Ask;
+      if (this.#keys === null) return; // a moment later
+      // What the search looks at and changes must not start it again.
+      untrack(() => {
+        this.#wantFirst();
+        void this.list.search(ask);
+      });
+    });
+    $effect(() => {
+      if (this.list.sample.length === 0) return;
+      const { auto } = this.choice;
+      untrack(() => {
+        const isNew = (id: ColumnId) => !this.#auto.includes(id) && id.startsWith("metric:");
+        if (this.#auto.length === 0) this.#auto = auto;
+        else if (auto.some(isNew)) this.#auto = [...this.#auto, ...auto.filter(isNew)];
+      });
+    });
+    $effect(() => {
+      const pace = paced(() => this.#loadKeys(), KEYS_MS);
+      const stop = live.subscribe((changes) => {
+        if (changes === null || changes.some((change) => experiment === null || change.experiment === experiment))
+          pace.ask();
+      });
+      return () => {
+        stop();
+        pace.stop();
+      };
     });
     $effect(() => () => this.list.close());
     $effect(() => this.#follow());
@@ -180,7 +211,36 @@ export class RunsState {
     });
   }
 
+  async #loadKeys(): Promise<void> {
+    // Without the names there are the runs, whose error is told.
+    const keys = await api.runKeys(this.experiment).catch(() => ({ params: [], tags: [], metrics: [] }));
+    if (JSON.stringify(keys) !== JSON.stringify(this.#keys)) this.#keys = keys;
+  }
+
+  /** Before the first rows are here, what columns there will be is a guess. */
+  #wantFirst(): void {
+    if (this.list.isLoaded) return;
+    const { metrics } = neededKeys([...this.columnIds, ...this.order.map((key) => key.replace(/^-/, ""))]);
+    const isAsked = location.get("cols") !== "";
+    const { params, tags } = isAsked ? neededKeys(this.columnIds) : { params: [ALL], tags: [ALL] };
+    this.list.want({ params, tags, metrics });
+  }
+
+  #autoWidth(id: ColumnId, sample: readonly RunInfo[]): number {
+    const known = this.#autoWidths.get(id);
+    if (known !== undefined) return known;
+    const width = autoWidth(id, sample);
+    if (sample.length > 0) this.#autoWidths.set(id, width);
+    return width;
+  }
+
   // ---------------------------------------------------------------- changes of the view
+
+  /** The columns that suit what is shown now. */
+  chooseColumns(): void {
+    this.#auto = this.choice.auto;
+    location.set({ cols: null });
+  }
 
   setColumns(columns: readonly Column[], nameWidth = this.nameWidth): void {
     const name = nameWidth === null ? [] : [{ id: "name", width: nameWidth, isPinned: false }];

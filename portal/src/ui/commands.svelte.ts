@@ -32,19 +32,24 @@ export function keyCaps(keys: string): string[] {
 }
 
 class Commands {
-  #sets = $state.raw<readonly (readonly Command[])[]>([]);
+  // Not state itself: what an effect takes back on leaving, it reads as it was before the change that made it leave.
+  readonly #sets = new Set<readonly Command[]>();
+  #version = $state(0);
   /** Those of the page last shown first. */
-  all = $derived(this.#sets.flat());
+  all = $derived.by(() => {
+    void this.#version;
+    return [...this.#sets].reverse().flat();
+  });
   #first = "";
   #firstUntil = 0;
 
   /** Add commands until the returned function is called: `$effect(() => commands.add([…]))`. */
   add(list: readonly Command[]): () => void {
-    untrack(() => {
-      this.#sets = [list, ...this.#sets];
-    });
+    this.#sets.add(list);
+    untrack(() => this.#version++);
     return () => {
-      this.#sets = this.#sets.filter((one) => one !== list);
+      this.#sets.delete(list);
+      untrack(() => this.#version++);
     };
   }
 

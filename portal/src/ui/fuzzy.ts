@@ -85,7 +85,7 @@ export function fuzzySort<Item>(
   query: string,
   items: readonly Item[],
   text: (item: Item) => string,
-): { item: Item; ranges: [number, number][] }[] {
+): { item: Item; ranges: [number, number][]; score: number }[] {
   return items
     .flatMap((item) => {
       const match = fuzzy(query, text(item));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseInline, parseMarkdown } from "./markdown";
+import { parseInline, parseMarkdown, plainText } from "./markdown";
 
 const text = (value: string) => ({ kind: "text", text: value });
 
@@ -29,6 +29,10 @@ describe("in a line", () => {
       expect(parseInline(`[x](${target})`).every((part) => part.kind === "text")).toBe(true);
     },
   );
+});
+
+test("a line as plain words", () => {
+  expect(plainText("# Tells **cats** from [`dogs`](/x), *well*")).toBe("Tells cats from dogs, well");
 });
 
 test("blocks", () => {

@@ -157,6 +157,13 @@ export function parseInline(text: string): Inline[] {
   return parts;
 }
 
+/** A line of Markdown without its marks: where there is room for words only. */
+export function plainText(text: string): string {
+  const said = (parts: Inline[]): string =>
+    parts.map((part) => ("text" in part ? part.text : said(part.parts))).join("");
+  return said(parseInline(text.replace(/^\s*(?:#{1,6}|>|[-*+])\s+/, "")));
+}
+
 /** Addresses that only lead somewhere; null for those that could do something (`javascript:`) or are none. */
 function safeHref(target: string): string | null {
   if (/^(https?:\/\/|mailto:)/i.test(target)) return target;

@@ -14,17 +14,29 @@ interface Action {
 class Toast {
   text = $state("");
   action = $state.raw<Action | null>(null);
+  /** The last change that can be taken back, also after its message is gone. */
+  #undo: Action | null = null;
   #timer = 0;
 
   say(text: string, action: Action | null = null): void {
     clearTimeout(this.#timer);
     this.text = text;
     this.action = action;
+    if (action !== null) this.#undo = action;
     this.#timer = window.setTimeout(() => this.#clear(), action === null ? SHOWN_MS : OFFERED_MS);
   }
 
   act(): void {
     const { action } = this;
+    this.#clear();
+    if (action === this.#undo) this.#undo = null;
+    action?.run();
+  }
+
+  /** Take back the last change, once. */
+  undo(): void {
+    const action = this.#undo;
+    this.#undo = null;
     this.#clear();
     action?.run();
   }

@@ -32,6 +32,7 @@ from tracklog.errors import (
     unknown,
 )
 from tracklog.settings import assets_folder
+from tracklog.storage import DATABASE_FILES
 
 if TYPE_CHECKING:
     from tracklog.sdk.workspace import Workspace
@@ -739,7 +740,10 @@ def inside(root: Path, path: object) -> Path:
 
 
 def files_below(root: Path) -> Iterator[Path]:
-    """Yield all files below a folder, in the order of their paths. Links to folders are followed, each folder once."""
+    """Yield all files below a folder, in the order of their paths, but for databases of workspaces.
+
+    Links to folders are followed, each folder once.
+    """
     seen: set[tuple[int, int]] = set()
     waiting = [(str(root), True)]
     while waiting:
@@ -750,7 +754,8 @@ def files_below(root: Path) -> Iterator[Path]:
         try:
             here = os.stat(path)
             with os.scandir(path) as found:
-                entries = [(one.path, one.is_dir()) for one in found if not one.name.startswith(_HALF)]
+                wanted = [one for one in found if not one.name.startswith(_HALF) and one.name not in DATABASE_FILES]
+                entries = [(one.path, one.is_dir()) for one in wanted]
         except (FileNotFoundError, NotADirectoryError):
             continue
         if (here.st_dev, here.st_ino) not in seen:  # else a link to a folder above, or a second one to the same

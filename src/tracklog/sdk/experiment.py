@@ -212,7 +212,7 @@ class Experiment:
             for info in workspace.store.experiments()
             if experiment_name in (None, info.name)
             and (view_type == ViewType.All or (info.archived_ms is None) == (view_type == ViewType.ActiveOnly))
-            and all(key in info.tags and value in (None, info.tags[key]) for key, value in wanted.items())
+            and all(key in info.tags and (value is None or info.tags[key] == str(value)) for key, value in wanted.items())
         ]
 
     def start_logging(self, *args: Any, **kwargs: Any) -> Run:

@@ -36,7 +36,7 @@ from tracklog.errors import (
 from tracklog.sdk.alias import DEPLOY
 from tracklog.sdk.data import AbstractDataset
 from tracklog.sdk.exceptions import ModelNotFoundException, ModelPathNotFoundException, WebserviceException
-from tracklog.storage import validate_artifact_path
+from tracklog.storage import DATABASE_FILES, validate_artifact_path
 from tracklog.storage.registry import (
     LoggedModel,
     LoggedModelEdit,
@@ -731,7 +731,7 @@ def _local_files(source: Path, child_paths: Sequence[str] | None = None) -> dict
     found = {
         file.relative_to(source).as_posix(): file
         for file in sorted(source.rglob("*"))
-        if file.is_file() and file.resolve().is_relative_to(inside)
+        if file.is_file() and file.resolve().is_relative_to(inside) and file.name not in DATABASE_FILES
     }
     if child_paths is not None:
         wanted = [Path(os.path.normpath(child)).as_posix() for child in child_paths]

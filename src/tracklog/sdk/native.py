@@ -91,9 +91,10 @@ def get_run(run_id: str, *, uri: str | os.PathLike[str] | None = None) -> Run:
 def runs(
     text: str = ...,
     *,
+    filter: str = ...,
     experiment: str | None = ...,
     status: str | Sequence[str] | None = ...,
-    order_by: str = ...,
+    order_by: str | Sequence[str] = ...,
     limit: int | None = ...,
     table: None = ...,
     uri: str | os.PathLike[str] | None = ...,
@@ -102,9 +103,10 @@ def runs(
 def runs(
     text: str = ...,
     *,
+    filter: str = ...,
     experiment: str | None = ...,
     status: str | Sequence[str] | None = ...,
-    order_by: str = ...,
+    order_by: str | Sequence[str] = ...,
     limit: int | None = ...,
     table: Literal["pandas", "polars"],
     uri: str | os.PathLike[str] | None = ...,
@@ -112,9 +114,10 @@ def runs(
 def runs(
     text: str = "",
     *,
+    filter: str = "",  # noqa: A002  # the field's word
     experiment: str | None = None,
     status: str | Sequence[str] | None = None,
-    order_by: str = "-start",
+    order_by: str | Sequence[str] = "-start",
     limit: int | None = None,
     table: Literal["pandas", "polars"] | None = None,
     uri: str | os.PathLike[str] | None = None,
@@ -123,9 +126,11 @@ def runs(
 
     Args:
         text: words that must all occur in name, id, experiment, status, a tag or a param.
+        filter: a condition, such as "metrics.loss < 0.1 and params.model = 'resnet'"; docs/reference/filters.md has the language.
         experiment: only of this experiment.
         status: only with this status, or one of several: "Running", "Completed", "Failed", …
-        order_by: "start", "name", "duration", "metric:loss", "param:lr", "tag:…"; with a leading "-" descending.
+        order_by: "start", "end", "name", "duration", "metric:loss", "metric.min:loss", "param:lr", "tag:…"; with a leading "-"
+            descending. Several in a list, the first weighs most.
         limit: at most so many.
         table: "pandas" or "polars": columns id, experiment, number, name, status, start, duration_s, then `params.…`,
             `metrics.…` (last values), `tags.…`.
@@ -146,7 +151,13 @@ def runs(
         raise InvalidValueError(
             f"Unknown status in {shown(status)}. Known: {known}.", parameter="status", given=status
         ) from error
-    query = RunQuery(experiment=experiment, text=text, status=chosen, order_by=order_by)
+    query = RunQuery(
+        experiment=experiment,
+        text=text,
+        status=chosen,
+        filter=filter,
+        order_by=order_by if isinstance(order_by, str) else list(order_by),
+    )
     found: list[RunInfo] = []
     for info in workspace.find_runs(query):
         if limit is not None and len(found) >= limit:

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WATCHED_BY = "TRACKLOG_WATCHED_BY"  # environment variable of a submitted script: the process that ends its run
+PARENT_RUN = "TRACKLOG_PARENT_RUN"  # … and the run its own is a child of
 SNAPSHOT_FOLDER = ".snapshot/"  # of a run's files: what `take_snapshot` kept; no file of the script's
 
 
@@ -244,6 +245,7 @@ class Run:
         self._recorder: Recorder | None = None
         self._is_live = False  # this object started or resumed the run and is to end it
         self._is_resumed = False
+        self._parent: Run | None = None
         self._is_v1 = False  # started by a name of v1: what v1 does beside recording is done
         self._added_properties: dict[str, str] = {}
         self._datasets = InputDatasets(), OutputDatasets()
@@ -251,7 +253,7 @@ class Run:
         self._tags = _Labels(_as_read(info.tags), self._set_tags)
 
     @classmethod
-    def _joined(cls, workspace: Workspace, experiment: str, run_id: str, type_: str) -> Self:
+    def _joined(cls, workspace: Workspace, experiment: str, run_id: str, type_: str, parent_id: str | None = None) -> Self:
         """Return a run that another process has begun and ends, for adding to it. The store is not asked."""
         start_ms = now_ms()
         info = RunInfo(
@@ -261,12 +263,14 @@ class Run:
             name="",
             status=RunStatus.RUNNING,
             start_ms=start_ms,
+            parent_id=parent_id,
             type=type_,
             user=user_name(),
         )
         run = cls.__new__(cls)
         run._attach(Experiment(workspace, experiment), info)
-        recorder = Recorder(workspace.settings, run_id, RunStarted(experiment=experiment, start_ms=start_ms, type=type_))
+        started = RunStarted(experiment=experiment, start_ms=start_ms, type=type_, parent_id=parent_id)
+        recorder = Recorder(workspace.settings, run_id, started)
         recorder.ends_run = False
         run._use_recorder(recorder)
         recorder.open()
@@ -291,7 +295,11 @@ class Run:
         if recorder is None:
             info = self._info
             started = RunStarted(experiment=info.experiment, start_ms=info.start_ms, name=info.name)
-            recorder = Recorder(self._experiment.workspace.settings, info.id, started, counts=_next_steps(self._fresh().metrics))
+            try:
+                counts = _next_steps(self._fresh().metrics)
+            except (NotFoundError, StoreError):  # the store is away, perhaps with what would create the run: steps begin at 0
+                counts = {}
+            recorder = Recorder(self._experiment.workspace.settings, info.id, started, counts=counts)
             recorder.ends_run = False
             self._use_recorder(recorder)
             recorder.open()
@@ -812,8 +820,17 @@ class Run:
 
     @property
     def parent(self) -> Run | None:
-        """The run this one belongs to, None at the top."""
-        return None if self._info.parent_id is None else self._experiment.workspace.get_run(self._info.parent_id)
+        """The run this one belongs to, None at the top. The same object each time: callbacks log to it at every step."""
+        parent_id = self._info.parent_id
+        if self._parent is None and parent_id is not None:
+            try:
+                self._parent = self._experiment.workspace.get_run(parent_id)
+            except StoreError:  # away for now; whoever only logs to it need not know
+                self._parent = Run.from_info(
+                    self._experiment.workspace,
+                    RunInfo(parent_id, self._experiment.name, number=0, name="", status=RunStatus.RUNNING, start_ms=now_ms()),
+                )
+        return self._parent
 
     def get_environment(self) -> Environment:
         """Return the environment the run was submitted with; of its environment variables the names only.
@@ -909,7 +926,7 @@ class Run:
 
     def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None, **options: Any) -> Run:
         """Start a run below this one; end it with `complete()` or a `with` block. Captures nothing unless told to."""
-        return Run.begin(
+        child = Run.begin(
             self._experiment,
             name=name,
             run_id=run_id,
@@ -918,6 +935,8 @@ class Run:
             is_v1=self._is_v1,
             **options,
         )
+        child._parent = self
+        return child
 
     def create_children(
         self, count: int | None = None, tag_key: str | None = None, tag_values: Sequence[Any] | None = None
@@ -1254,7 +1273,7 @@ class _OfflineRun(Run):
         """See `Run.child_run`."""
         self._has_children = True
         own = run_id or f"{self.id}.{name or uuid.uuid4()}"
-        return _OfflineRun.begin(
+        child = _OfflineRun.begin(
             self._experiment,
             name=name,
             run_id=own,
@@ -1263,6 +1282,8 @@ class _OfflineRun(Run):
             is_v1=True,
             **options,
         )
+        child._parent = self
+        return child
 
 
 class _SubmittedRun(Run):
@@ -1275,7 +1296,7 @@ class _SubmittedRun(Run):
 
         given = {name: os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")}
         workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
-        run = cls._joined(workspace, experiment, run_id, SCRIPT_RUN)
+        run = cls._joined(workspace, experiment, run_id, SCRIPT_RUN, os.environ.get(PARENT_RUN) or None)
         recorder = run._recording()
         with contextlib.suppress(ValueError):
             recorder.watched_by = int(os.environ.get(WATCHED_BY, ""))

@@ -20,14 +20,12 @@ import pathspec
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.sdk.exceptions import SnapshotException
-from tracklog.storage import DATABASE
+from tracklog.storage import DATABASE, DATABASE_FILES
 
 if TYPE_CHECKING:
     from tracklog.sdk.run import Run
 
-_OF_A_WORKSPACE = frozenset(
-    {DATABASE, *(DATABASE + end for end in ("-wal", "-shm", "-journal")), "workspace.lock", "artifacts", "journals"}
-)
+_OF_A_WORKSPACE = frozenset({*DATABASE_FILES, "workspace.lock", "artifacts", "journals"})
 MAX_BYTES = 300 << 20  # of a snapshot taken by itself at the start of a run
 MAX_FILES = 2000
 ALWAYS_LEFT_OUT = (".git/", "__pycache__/", ".tracklog/", ".venv/", "venv/", "node_modules/", ".ipynb_checkpoints/")

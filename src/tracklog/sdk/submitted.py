@@ -47,7 +47,7 @@ from tracklog.sdk.exceptions import ExperimentExecutionException
 from tracklog.sdk.experiment import Experiment
 from tracklog.sdk.processes import Job, Processes, Take, job_of
 from tracklog.sdk.recorder import CLOSE_TIMEOUT_S, now_ms
-from tracklog.sdk.run import WATCHED_BY, Run
+from tracklog.sdk.run import PARENT_RUN, WATCHED_BY, Run
 from tracklog.sdk.workspace import Workspace
 
 DEFINITION = "definition"  # the topic of a run's info that says what is executed
@@ -77,6 +77,7 @@ class Execution(msgspec.Struct):
     outputs: tuple[str, ...] = ("outputs",)  # folders whose files are kept when the script has ended
     watched: tuple[str, ...] = ("logs",)  # folders whose files are kept while it runs, too
     job: Job = Job()
+    parent_id: str | None = None
 
 
 class ScriptRun(Run):
@@ -162,6 +163,7 @@ def submit(
             outputs=("outputs",) if settings.history.output_collection else (),
             watched=tuple(str(name) for name in settings.history.directories_to_watch or ()),
             job=job,
+            parent_id=parent_id,
         ),
         source,
     )
@@ -304,20 +306,30 @@ def _wait_for(place: compute.Place, run: Run) -> int | None:
     assert recorder is not None  # noqa: S101  # _joined has made it
     with _interruptible() as interrupted:
         asked = 0.0
+        began_ms = now_ms()
         try:
             while not place.take():
-                if asked == 0.0:
-                    recorder.add(StatusChanged(RunStatus.QUEUED, now_ms()))
                 ended_by = RunStatus.CANCELED if interrupted.is_set() else None
+                is_first = asked == 0.0
                 if time.monotonic() - asked > _ASK_S:
                     ended_by, asked = ended_by or _ended_elsewhere(run), time.monotonic()
                 if ended_by is not None:
-                    recorder.close(None if _ended_elsewhere(run) else ended_by, None, CLOSE_TIMEOUT_S)
-                    return 130
+                    return _close_ended(run, ended_by)
+                if is_first:
+                    recorder.add(StatusChanged(RunStatus.QUEUED, began_ms))
                 interrupted.wait(_LOOK_S)
         except (AzureMLException, OSError) as error:
             return _fail(run, error, pass_through=False)
     return None
+
+
+def _close_ended(run: Run, status: RunStatus) -> int:
+    """Send what is left of a run that was ended before its script had; return the exit code."""
+    is_said = False  # by whoever ended it in the store, with the reason
+    with contextlib.suppress(TracklogError):
+        is_said = run.experiment.workspace.store.get_run(run.id).status in (RunStatus.CANCELED, RunStatus.FAILED)
+    run._recording().close(None if is_said else status, None, CLOSE_TIMEOUT_S)  # noqa: SLF001
+    return 130
 
 
 def _fail(run: Run, error: Exception, *, pass_through: bool) -> int:
@@ -335,7 +347,10 @@ def _execute(execution: Execution, run: Run, pass_through: bool) -> int:
     assert recorder is not None  # noqa: S101  # _joined has made it
     record = recorder.record_output()
     recorder.capture(frozenset(execution.capture) - {"command", "console", "logging"}, git_properties=True)
+    # The time before looking: whoever ends the run from here on is the later one, and that counts.
     started_ms = now_ms()
+    if (ended := _ended_elsewhere(run)) is not None:
+        return _close_ended(run, ended)
     recorder.add(StatusChanged(RunStatus.RUNNING, started_ms))
     folder = Path(execution.folder)
     try:
@@ -369,9 +384,7 @@ def _execute(execution: Execution, run: Run, pass_through: bool) -> int:
     try:
         ended_by = ended_by or _ended_elsewhere(run)
         if ended_by is not None:
-            # Whoever ended the run in the store has said why; an interruption here is said now.
-            recorder.close(None if _ended_elsewhere(run) else ended_by, None, CLOSE_TIMEOUT_S)
-            return 130
+            return _close_ended(run, ended_by)
         try:
             inputs.collect(workspace, execution.bindings, given, execution.run_id, has_completed=code == 0)
         except (AzureMLException, OSError) as error:  # what the script was to leave is not where it was to be left
@@ -456,11 +469,12 @@ def _variables(execution: Execution) -> dict[str, str]:
     """Return the environment of the script."""
     workspace = Workspace(execution.uri)
     subscription, group, name = execution.workspace
+    parent = execution.parent_id
     path = [str(folder) for folder in (alias_folder(),) if folder is not None]
     path += [one for one in [execution.variables.get("PYTHONPATH"), os.environ.get("PYTHONPATH")] if one]
     own = {
         "AZUREML_RUN_ID": execution.run_id,
-        "AZUREML_ROOT_RUN_ID": execution.run_id,
+        "AZUREML_ROOT_RUN_ID": execution.run_id if parent is None else os.environ.get("AZUREML_ROOT_RUN_ID") or parent,
         "AZUREML_ARM_SUBSCRIPTION": subscription,
         "AZUREML_ARM_RESOURCEGROUP": group,
         "AZUREML_ARM_WORKSPACE_NAME": name,
@@ -473,6 +487,7 @@ def _variables(execution: Execution) -> dict[str, str]:
         "AZUREML_SCRIPT_DIRECTORY_NAME": execution.folder,
         "TRACKLOG_CAPTURE": "none",  # the watching process does
         WATCHED_BY: str(os.getpid()),
+        PARENT_RUN: parent or "",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join(path),
     }

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -42,6 +43,7 @@ from tracklog.errors import (
     shown,
 )
 from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, TagsSet, Watermark, decode_batch
+from tracklog.server import run_table
 from tracklog.storage import (
     MAX_ACTIVITY_PAGE,
     MAX_PAGE,
@@ -56,6 +58,7 @@ from tracklog.storage import (
     LogPage,
     RunGroups,
     RunInfo,
+    RunKeys,
     RunPage,
     RunQuery,
     SeriesQuery,
@@ -413,12 +416,13 @@ async def _list_runs(request: Request) -> Response:
         raise InvalidRequestError(f"Unknown status in {shown(status)}. Known: {known}.", parameter="status") from error
     asked = RunQuery(
         experiment=query.text("experiment") or None,
+        filter=query.text("filter"),
         text=query.text("text"),
         status=chosen,
         ids=query.words("ids"),
         parent_id=query.text("parent_id") or None,
         top_level=query.flag("top_level"),
-        deleted=query.flag("deleted"),
+        deleted=query.flag_or_all("deleted"),
         archived=query.flag("archived") if query.text("archived") else None,
         order_by=query.text("order_by", "-start"),
         limit=query.number("limit", 100, 1, 1000),
@@ -437,9 +441,37 @@ async def _run_ids(request: Request) -> Response:
     return json_response(RunIds(await _in_thread(_store(request).run_ids, asked)))
 
 
+async def _run_keys(request: Request) -> Response:
+    experiment = _Query(request).text("experiment") or None
+    return json_response(await _in_thread(_store(request).run_keys, experiment))
+
+
 async def _group_runs(request: Request) -> Response:
     asked = await _json_body(request, GroupQuery)
     return json_response(await _in_thread(_store(request).group_runs, asked))
+
+
+async def _run_table(request: Request) -> Response:
+    asked = await _json_body(request, run_table.RunTableQuery)
+    run_table.check_columns(asked.columns)
+    store = _store(request)
+    headers = {"Content-Disposition": f"attachment; filename=runs.{asked.format}"}
+    if asked.format == "csv":
+        pieces = run_table.as_csv(store, asked)
+        first = await _in_thread(next, pieces)  # what is wrong with the search is an error, not a file that ends early
+        return StreamingResponse(_streamed(chain([first], pieces)), media_type=run_table.MEDIA_TYPES["csv"], headers=headers)
+    path = await _in_thread(run_table.as_parquet, store, asked, Path(request.app.state.staging))
+    return StreamingResponse(_streamed(_read_once(path)), media_type=run_table.MEDIA_TYPES["parquet"], headers=headers)
+
+
+def _read_once(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes and remove it."""
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+    finally:
+        path.unlink(missing_ok=True)
 
 
 async def _get_run(request: Request) -> Response:
@@ -936,14 +968,16 @@ _TRACE = "/api/v1/traces/{trace_id}"
 _LOGGED_MODEL = "/api/v1/logged-models/{model_id}"
 _LIST = {
     "experiment": "only of this experiment",
+    "filter": "a condition, such as metrics.loss < 0.1 and params.model = 'resnet'",
     "text": "words that must all occur in name, id, tags, params …",
     "status": "status words with commas",
     "ids": "run ids with commas",
     "parent_id": "children of this run",
     "top_level": "true: without child runs",
-    "deleted": "true: deleted runs only",
+    "deleted": "true: deleted runs only; all: those too",
     "archived": "true: archived runs only; false: without them",
-    "order_by": "start, name, number, status, duration, experiment, user, metric:NAME, param:NAME, tag:NAME; - for descending",
+    "order_by": "start, end, name, number, status, duration, experiment, user, id, metric:NAME, metric.min:NAME (or max, mean, "
+    "count, step), param:NAME, tag:NAME; - for descending",
     "limit": "1 to 1000",
     "page_token": "of the page before",
 }
@@ -1008,12 +1042,28 @@ ROUTES: list[Route] = [
     Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),
     Route("POST", "/api/v1/runs/ids", "Ids of all runs of a search, in its order", _run_ids, body=RunQuery, answer=RunIds),
     Route(
+        "GET",
+        "/api/v1/runs/keys",
+        "Names of the params, tags and metrics that runs have",
+        _run_keys,
+        query={"experiment": "only of this experiment"},
+        answer=RunKeys,
+    ),
+    Route(
         "POST",
         "/api/v1/runs/groups",
         "Runs gathered by params, tags, experiment; spreads of metrics",
         _group_runs,
         body=GroupQuery,
         answer=RunGroups,
+    ),
+    Route(
+        "POST",
+        "/api/v1/runs/export",
+        "All runs of a search as a CSV or Parquet file",
+        _run_table,
+        body=run_table.RunTableQuery,
+        answer="text/csv",
     ),
     Route("POST", "/api/v1/runs/edit", "Edit several runs alike", _edit_runs, body=RunsPatch, answer=Edited),
     Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),

@@ -42,6 +42,8 @@ else:
 
 DEFAULT_EXPERIMENT = "Default"  # whose id is "0": MLflow's clients log there when they name none
 DATABASE = "workspace.db"  # in the folder of a workspace, and by which one is known
+# Never to be read as files by a process that may have them open: closing a descriptor drops SQLite's locks on them.
+DATABASE_FILES = frozenset(DATABASE + end for end in ("", "-wal", "-shm", "-journal"))
 MAX_PATH_CHARS = 1024  # below PATH_MAX of every file system and S3's key limit
 MAX_PAGE = 1000  # runs in one answer
 MAX_ACTIVITY_PAGE = 1000  # events in one answer
@@ -139,6 +141,8 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     `metric.mean:NAME`, `metric.count:NAME` and `metric.step:NAME` are the other numbers of a series. A leading `-` turns it
     round. Runs without the value come last either way, NaN between them and numbers; equal values: newest first.
     `count`: whether to count the runs of all pages, which among 100,000 runs takes longer than to find a page.
+    `params`, `tags`, `metrics`: names that are wanted of each run; None: all. When one of them is given, runs come without
+    properties, data sets and models, too: rows of a table.
     """
 
     experiment: str | None = None
@@ -158,6 +162,9 @@ class RunQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     limit: int = 100
     page_token: str | None = None
     count: bool = True
+    params: list[str] | None = None
+    tags: list[str] | None = None
+    metrics: list[str] | None = None
 
 
 class RunPage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -166,6 +173,14 @@ class RunPage(msgspec.Struct, frozen=True, omit_defaults=True):
     runs: list[RunInfo]
     total: int | None = None
     next_page_token: str | None = None
+
+
+class RunKeys(msgspec.Struct, frozen=True):
+    """Names that runs have, each ascending."""
+
+    params: list[str]
+    tags: list[str]
+    metrics: list[str]  # those that are numbers and no tables
 
 
 class GroupQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -512,6 +527,9 @@ class Store(Protocol):
 
         A table of any length knows with it what stands where, and asks by `ids` for the rows in view.
         """
+
+    def run_keys(self, experiment: str | None = None) -> RunKeys:
+        """Return the names that runs of an experiment have; of all experiments, the hundred that ran last count."""
 
     def group_runs(self, query: GroupQuery) -> RunGroups:
         """Return the groups of a search's runs, the biggest first."""

@@ -14,11 +14,11 @@ import re
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, exc, text
+from sqlalchemy import Connection, TextClause, create_engine, event, exc, text
 
 from tracklog.errors import (
     InvalidValueError,
@@ -430,13 +430,31 @@ def ensure_experiment(connection: Connection, name: str, now_ms: int) -> bool:
     return connection.execute(_INSERT_EXPERIMENT, given).rowcount > 0 or made
 
 
+def fetch(connection: Connection, statement: TextClause, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a text statement as plain tuples, for many rows: to wrap them takes longer than to find them."""
+    result = connection.execute(statement, given)
+    try:
+        return list(result.cursor.fetchall())
+    except sqlite3.Error as error:  # which SQLAlchemy would have translated
+        raise exc.DatabaseError(str(statement), dict(given), error) from error
+    finally:
+        result.close()
+
+
 _INSERT_DEFAULT = text("INSERT INTO experiments (pk, name, created_ms) VALUES (0, :name, :now) ON CONFLICT DO NOTHING")
 _INSERT_EXPERIMENT = text("INSERT INTO experiments (name, created_ms) VALUES (:name, :now) ON CONFLICT (name) DO NOTHING")
 
 
 def natural_key(name: str) -> str:
     """Return a text whose order is the one people expect of `name`: numbers by size, letters without case."""
-    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(12), name).casefold()[:300]
+    # The digits of 0.01 are a fraction, and less than those of 0.1; without a leading zero they may be a version's.
+    return re.sub(r"(?<=\d\.)0\d+|\d+", _ordered_digits, name).casefold()[:300]
+
+
+def _ordered_digits(found: re.Match[str]) -> str:
+    digits = found[0]
+    is_fraction = digits.startswith("0") and len(digits) > 1 and found.string[: found.start()].endswith(".")
+    return f"!{digits}" if is_fraction else digits.lstrip("0").zfill(12)
 
 
 def plain(value: str) -> str:

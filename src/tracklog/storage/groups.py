@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import BigInteger, Connection, bindparam, text
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.records import ParamValue
@@ -24,6 +24,7 @@ Array = np.ndarray[Any, Any]
 
 MAX_GROUPS = 5000  # a table of more is not read by anybody; the biggest are given
 _MAX_BY = 8
+_MANY_RUNS = 2000
 _SUMMARIES = {
     "metric": "v.last_number",
     "metric.min": "v.min",
@@ -46,12 +47,12 @@ def group_runs(connection: Connection, query: GroupQuery, search: RunSearch) -> 
         raise InvalidValueError(
             f"Cannot return {query.limit} groups. Expected 1 to {MAX_GROUPS}.", parameter="limit", given=query.limit
         )
-    rows = search.read(connection, f"r.pk, r.start_ms, {STATUS_SQL} AS status")
+    rows = search.read(connection, f"r.pk, r.start_ms, {STATUS_SQL} AS status, r.experiment_pk")
+    found = _Found(connection, search, rows)
     if not rows:
         return RunGroups(groups=[], total=0, runs=0)
-    position = {row[0]: at for at, row in enumerate(rows)}
     # True equals 1 to Python, so values are told apart by their type, too. Groups are numbered by their first appearance.
-    keys = [[(type(label), label) for label in _labels(connection, search, column, position, "by")] for column in query.by]
+    keys = [[(type(label), label) for label in found.labels(column, "by")] for column in query.by]
     number: dict[tuple[tuple[type, ParamValue], ...], int] = {}
     group_of = np.fromiter((number.setdefault(key, len(number)) for key in zip(*keys, strict=True)), np.int64, len(rows))
     sizes = np.bincount(group_of, minlength=len(number))
@@ -69,9 +70,9 @@ def group_runs(connection: Connection, query: GroupQuery, search: RunSearch) -> 
     for column in dict.fromkeys(query.columns):
         kind, _, name = column.partition(":")
         if kind in _SUMMARIES and name:
-            spreads[column] = _spreads(_numbers(connection, search, column, position), group_of, len(number))
+            spreads[column] = _spreads(found.numbers(column), group_of, len(number))
         else:
-            common[column] = _common(_labels(connection, search, column, position, "columns"), group_of, len(number))
+            common[column] = _common(found.labels(column, "columns"), group_of, len(number))
     return RunGroups(
         groups=[
             RunGroup(
@@ -90,29 +91,62 @@ def group_runs(connection: Connection, query: GroupQuery, search: RunSearch) -> 
     )
 
 
-def _labels(connection: Connection, search: RunSearch, column: str, position: dict[int, int], parameter: str) -> list[ParamValue]:
-    """Return what each run has in a column, in the order of `position`; None for nothing."""
-    kind, _, name = column.partition(":")
-    labels: list[ParamValue] = [None] * len(position)
-    if column in EQUAL_ATTRIBUTES:
-        rows: Iterable[Any] = search.read(connection, f"r.pk, {EQUAL_ATTRIBUTES[column]}")
-    elif kind == "tag" and name:
-        join = "JOIN tags v ON v.run_pk = r.pk AND v.name = :column_name"
-        rows = search.read(connection, "r.pk, v.value", join, column_name=plain(name))
-    elif kind == "param" and name:
-        join = "JOIN params v ON v.run_pk = r.pk AND v.name = :column_name"
-        found = search.read(connection, "r.pk, v.kind, v.value, v.number", join, column_name=plain(name))
-        rows = ((row[0], label_of(row[1], row[2], row[3])) for row in found)
-    else:
-        raise InvalidValueError(
-            f"Cannot group runs with {shown(column)}. Expected {', '.join(EQUAL_ATTRIBUTES)}, param:NAME or tag:NAME"
-            f"{', or the numbers ' + ', '.join(f'{one}:NAME' for one in _SUMMARIES) if parameter == 'columns' else ''}.",
-            parameter=parameter,
-            given=column,
-        )
-    for pk, label in rows:
-        labels[position[pk]] = label
-    return labels
+class _Found:
+    """The runs of a search and what they have in a column."""
+
+    def __init__(self, connection: Connection, search: RunSearch, rows: Sequence[Any]) -> None:
+        self._connection = connection
+        self._search = search
+        self._position = {row[0]: at for at, row in enumerate(rows)}
+        # An index leads to all values of a name within an experiment; of many runs that is faster than to look up each run's.
+        self._experiments = sorted({row[3] for row in rows}) if len(rows) > _MANY_RUNS else None
+
+    def labels(self, column: str, parameter: str) -> list[ParamValue]:
+        """Return what each run has in a column, in their order; None for nothing."""
+        kind, _, name = column.partition(":")
+        if column in EQUAL_ATTRIBUTES:
+            rows: Iterable[Any] = self._search.read(self._connection, f"r.pk, {EQUAL_ATTRIBUTES[column]}")
+        elif kind == "tag" and name:
+            rows = self._read("tags", "v.value", name, [""])
+        elif kind == "param" and name:
+            # Each of the two has an index of its own.
+            found = self._read("params", "v.kind, v.value, v.number", name, ["v.number IS NOT NULL", "v.number IS NULL"])
+            rows = ((row[0], label_of(row[1], row[2], row[3])) for row in found)
+        else:
+            raise InvalidValueError(
+                f"Cannot group runs with {shown(column)}. Expected {', '.join(EQUAL_ATTRIBUTES)}, param:NAME or tag:NAME"
+                f"{', or the numbers ' + ', '.join(f'{one}:NAME' for one in _SUMMARIES) if parameter == 'columns' else ''}.",
+                parameter=parameter,
+                given=column,
+            )
+        labels: list[ParamValue] = [None] * len(self._position)
+        for pk, label in rows:
+            if (at := self._position.get(pk)) is not None:
+                labels[at] = label
+        return labels
+
+    def numbers(self, column: str) -> Array:
+        """Return (n,) float64 of a metric's summary; NaN for runs without."""
+        kind, _, name = column.partition(":")
+        numbers = np.full(len(self._position), np.nan)
+        for pk, number in self._read("series", _SUMMARIES[kind], name, ["v.col = '' AND v.is_text = 0"]):
+            if number is not None and (at := self._position.get(pk)) is not None:
+                numbers[at] = number
+        return numbers
+
+    def _read(self, table: str, columns: str, name: str, parts: list[str]) -> list[Any]:
+        """Return (run, columns) of the rows of that name, perhaps of other runs, too. Each row is in one of the `parts`."""
+        if self._experiments is None:
+            every = " OR ".join(f"({part})" for part in parts if part)
+            join = f"JOIN {table} v ON v.run_pk = r.pk AND v.name = :column_name{f' AND ({every})' if every else ''}"
+            return self._search.read(self._connection, f"r.pk, {columns}", join, column_name=plain(name))
+        selects = [
+            f"SELECT v.run_pk, {columns} FROM {table} v"
+            f" WHERE v.experiment_pk IN :experiments AND v.name = :name{f' AND {part}' if part else ''}"
+            for part in parts
+        ]
+        statement = text(" UNION ALL ".join(selects)).bindparams(bindparam("experiments", expanding=True, type_=BigInteger))
+        return [*self._connection.execute(statement, {"experiments": self._experiments, "name": plain(name)}).all()]
 
 
 def label_of(kind: str, value: str, number: float | None) -> ParamValue:
@@ -126,17 +160,6 @@ def label_of(kind: str, value: str, number: float | None) -> ParamValue:
             return value  # "nan", "inf", or a whole number beyond doubles: JSON has no other way to say it
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     return value
-
-
-def _numbers(connection: Connection, search: RunSearch, column: str, position: dict[int, int]) -> Array:
-    """Return (n,) float64 of a metric's summary; NaN for runs without."""
-    kind, _, name = column.partition(":")
-    numbers = np.full(len(position), np.nan)
-    join = "JOIN series v ON v.run_pk = r.pk AND v.name = :column_name AND v.col = '' AND v.is_text = 0"
-    for pk, number in search.read(connection, f"r.pk, {_SUMMARIES[kind]}", join, column_name=plain(name)):
-        if number is not None:
-            numbers[position[pk]] = number
-    return numbers
 
 
 def _spreads(numbers: Array, group_of: Array, groups: int) -> list[Spread | None]:

@@ -85,6 +85,7 @@ from tracklog.storage import (
     MetricSummary,
     RunGroups,
     RunInfo,
+    RunKeys,
     RunPage,
     RunQuery,
     SeriesBuckets,
@@ -96,12 +97,13 @@ from tracklog.storage import (
     validate_artifact_path,
 )
 from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
-from tracklog.storage.catalog import Catalog, ensure_experiment, natural_key
+from tracklog.storage.catalog import Catalog, ensure_experiment, fetch, natural_key
 from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
 from tracklog.storage.filters import param_number, param_text
 from tracklog.storage.groups import group_runs
 from tracklog.storage.models import CatalogRegistry, no_logged_model
+from tracklog.storage.names import run_keys
 from tracklog.storage.points import (
     CHUNK_POINTS,
     HOT,
@@ -137,8 +139,7 @@ _REMEMBERED_RUNS = 1000  # whose series' keys are kept in memory; a server sees 
 _MAX_TOTAL = 1e290  # a hundred million batches of such sums still add up to a double
 
 _SUMMARY_COLUMNS = (
-    "name, col, kind, dtype, is_text, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, "
-    "description"
+    "name, col, kind, dtype, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, description"
 )
 _RUN_COLUMNS = f"""r.pk, r.id, r.experiment_pk, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms,
     r.end_ms, r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
@@ -1006,7 +1007,7 @@ class LocalStore:
                 total = len(pks)
             else:
                 total = search.total(connection)
-            runs = self._runs(connection, pks)
+            runs = self._runs(connection, pks, query)
         return RunPage(runs=runs, total=total, next_page_token=token)
 
     def _search(self, connection: Connection, query: RunQuery) -> RunSearch:
@@ -1017,6 +1018,11 @@ class LocalStore:
         """See `Store.run_ids`."""
         with self._catalog.read() as connection:
             return self._search(connection, msgspec.structs.replace(query, limit=1, page_token=None)).ids(connection)
+
+    def run_keys(self, experiment: str | None = None) -> RunKeys:
+        """See `Store.run_keys`."""
+        with self._catalog.read() as connection:
+            return run_keys(connection, experiment)
 
     def group_runs(self, query: GroupQuery) -> RunGroups:
         """See `Store.group_runs`."""
@@ -1032,27 +1038,40 @@ class LocalStore:
             rows = connection.execute(text("SELECT topic, value FROM info WHERE run_pk = :run"), {"run": pk}).all()
         return msgspec.structs.replace(run, info={row.topic: json.loads(row.value) for row in rows})
 
-    def _runs(self, connection: Connection, pks: list[int]) -> list[RunInfo]:
-        """Return runs in the order of their keys, in a fixed number of statements."""
+    def _runs(self, connection: Connection, pks: list[int], query: RunQuery | None = None) -> list[RunInfo]:
+        """Return runs in the order of their keys, with what the query wants of each, in a fixed number of statements."""
         if not pks:
             return []
 
-        def rows_by_run(sql: str) -> dict[int, list[Any]]:
+        def rows_by_run(sql: str, names: list[str] | None = None, order: str = "pk") -> dict[int, list[Any]]:
+            """`names`: only these; None: all. [] needs no statement."""
             found: dict[int, list[Any]] = defaultdict(list)
-            statement = text(sql).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
-            for row in connection.execute(statement, {"pks": pks}):
-                found[row.run_pk].append(row)
+            if names == []:
+                return found
+            lists: list[BindParameter[Any]] = [bindparam("pks", expanding=True, type_=BigInteger)]
+            given: dict[str, Any] = {"pks": pks}
+            if names is not None:
+                sql += " AND name IN :names"
+                lists.append(bindparam("names", expanding=True, type_=Text))
+                given["names"] = [_plain(name) for name in names]
+            for row in fetch(connection, text(f"{sql} ORDER BY {order}").bindparams(*lists), given):
+                found[row[0]].append(row)
             return found
 
-        params = rows_by_run("SELECT run_pk, name, kind, value FROM params WHERE run_pk IN :pks ORDER BY name")
-        tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks ORDER BY name")
-        properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks ORDER BY name")
-        series = rows_by_run(f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0 ORDER BY pk")
+        wanted = query or RunQuery()
+        is_row = (wanted.params, wanted.tags, wanted.metrics) != (None, None, None)
+        params = rows_by_run("SELECT run_pk, name, kind, value FROM params WHERE run_pk IN :pks", wanted.params, "name")
+        tags = rows_by_run("SELECT run_pk, name, value FROM tags WHERE run_pk IN :pks", wanted.tags, "name")
+        series = rows_by_run(f"SELECT run_pk, {_SUMMARY_COLUMNS} FROM series WHERE run_pk IN :pks AND count > 0", wanted.metrics)
+        nothing: list[str] | None = [] if is_row else None
+        properties = rows_by_run("SELECT run_pk, name, value FROM properties WHERE run_pk IN :pks", nothing, "name")
         inputs = rows_by_run(
-            "SELECT i.run_pk, i.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile"
-            " FROM inputs i JOIN datasets d ON d.pk = i.dataset_pk WHERE i.run_pk IN :pks ORDER BY i.pk"
+            "SELECT i.run_pk, d.name, d.digest, d.source_type, d.source, d.schema, d.profile, i.tags"
+            " FROM inputs i JOIN datasets d ON d.pk = i.dataset_pk WHERE i.run_pk IN :pks",
+            nothing,
+            "i.pk",
         )
-        models = rows_by_run("SELECT run_pk, is_output, model_id, step FROM run_models WHERE run_pk IN :pks ORDER BY pk")
+        models = rows_by_run("SELECT run_pk, is_output, model_id, step FROM run_models WHERE run_pk IN :pks", nothing)
         statement = text(
             f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"
         ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
@@ -1075,14 +1094,14 @@ class LocalStore:
                 deleted=row.deleted_ms is not None,
                 archived=row.archived_ms is not None,
                 error=None if row.error is None else msgspec.json.decode(row.error, type=ErrorInfo),
-                params={param.name: _param_value(param.kind, param.value) for param in params[row.pk]},
-                tags={tag.name: tag.value for tag in tags[row.pk]},
-                properties={item.name: item.value for item in properties[row.pk]},
-                metrics=[_summary(one) for one in series[row.pk]],
+                params={name: _param_value(kind, value) for _, name, kind, value in params[row.pk]},
+                tags={name: value for _, name, value in tags[row.pk]},
+                properties={name: value for _, name, value in properties[row.pk]},
+                metrics=[_summary(*one) for one in series[row.pk]],
                 children=row.children,
-                datasets=[_dataset(one) for one in inputs[row.pk]],
-                model_inputs=[one.model_id for one in models[row.pk] if not one.is_output],
-                model_outputs=[ModelOutput(one.model_id, one.step) for one in models[row.pk] if one.is_output],
+                datasets=[_dataset(*one) for one in inputs[row.pk]],
+                model_inputs=[model_id for _, is_output, model_id, _ in models[row.pk] if not is_output],
+                model_outputs=[ModelOutput(model_id, step) for _, is_output, model_id, step in models[row.pk] if is_output],
             )
             for row in rows
         }
@@ -1896,33 +1915,46 @@ def _param_value(kind: str, value: str) -> ParamValue:
     return float(value) if kind == "f" else value
 
 
-def _dataset(row: Any) -> DatasetInput:
-    return DatasetInput(
-        name=row.name,
-        digest=row.digest,
-        source_type=row.source_type,
-        source=row.source,
-        schema=row.schema,
-        profile=row.profile,
-        tags=json.loads(row.tags),
-    )
+def _dataset(_: int, name: str, digest: str, source_type: str, source: str, schema: str, profile: str, tags: str) -> DatasetInput:
+    return DatasetInput(name, digest, source_type, source, schema, profile, json.loads(tags))
 
 
-def _summary(row: Any) -> MetricSummary:
+_KINDS = {kind.value: kind for kind in MetricKind}  # several times as fast as the enums themselves
+_DTYPES = {dtype.value: dtype for dtype in DType}
+
+
+def _summary(
+    _: int,
+    name: str,
+    column: str,
+    kind: str,
+    dtype: int,
+    count: int,
+    numbers: int,
+    total: float | None,
+    low: float | None,
+    high: float | None,
+    last: float | None,
+    last_text: str,
+    last_step: int | None,
+    last_time_ms: int | None,
+    description: str,
+) -> MetricSummary:
+    """Return what a row of `_SUMMARY_COLUMNS` says."""
     return MetricSummary(
-        name=row.name,
-        column=row.col,
-        kind=MetricKind(row.kind),
-        dtype=DType(row.dtype),
-        count=row.count,
-        last=row.last_number,
-        last_text=row.last_text,
-        last_step=row.last_step or 0,
-        last_time_ms=row.last_time_ms or 0,
-        min=row.min,
-        max=row.max,
-        mean=_finite_or_inf(row.total / row.numbers) if row.numbers and row.total is not None else None,
-        description=row.description,
+        name,
+        column,
+        _KINDS[kind],
+        _DTYPES[dtype],
+        count,
+        last,
+        last_text,
+        last_step or 0,
+        last_time_ms or 0,
+        low,
+        high,
+        _finite_or_inf(total / numbers) if numbers and total is not None else None,
+        description,
     )
 
 

@@ -38,6 +38,7 @@ from tracklog.storage import (
     MetricColumns,
     RunGroups,
     RunInfo,
+    RunKeys,
     RunPage,
     RunQuery,
     SeriesBuckets,
@@ -223,6 +224,10 @@ class RemoteStore:
     def run_ids(self, query: RunQuery) -> list[str]:
         """See `Store.run_ids`."""
         return self._post(dict[str, list[str]], "/runs/ids", query)["ids"]
+
+    def run_keys(self, experiment: str | None = None) -> RunKeys:
+        """See `Store.run_keys`."""
+        return self._get(RunKeys, "/runs/keys", experiment=experiment)
 
     def group_runs(self, query: GroupQuery) -> RunGroups:
         """See `Store.group_runs`."""

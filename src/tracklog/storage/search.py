@@ -30,13 +30,13 @@ from sqlalchemy.types import TypeEngine
 from tracklog.errors import InvalidValueError, shown
 from tracklog.records import HEARTBEAT_LOST_MS, SILENCE_LOST_MS, ParamValue, RunStatus
 from tracklog.storage import MAX_PAGE, RunQuery
-from tracklog.storage.catalog import plain
+from tracklog.storage.catalog import fetch, plain
 from tracklog.storage.filters import RUNS, And, Comparison, Condition, Not, param_number, several
 
 _MAX_WORDS = 50  # each is ten comparisons a run
 _MAX_ORDERS = 10  # each is a join
 _FEW_RUNS = 5000  # are asked and sorted in some 20 ms
-_MANY_RUNS = 100_000  # counted in some 5 ms
+_COUNTED_RUNS = 20_000  # counted in 1 ms
 _MAX_LED_EXPERIMENTS = 50  # an index is entered once for each
 _INDEXED_CHARS = 64  # of a text, see migration 6
 _MAX_SURE_NUMBER = 1e300  # beyond it a whole number is not what its text reads as
@@ -97,6 +97,7 @@ _IS_NAN_SQL = "s.last_number IS NULL AND s.last_text = 'NaN'"  # SQLite cannot s
 _SIGNS = {"!=": "<>"}
 _RANGES = ("=", "<", "<=", ">", ">=")  # what cuts one range out of an index
 _CONSTANTS = ("0", "''")  # key expressions
+_NUL = "\x00"  # nothing stored has one, and PostgreSQL refuses it
 
 
 def is_key(text: str) -> bool:
@@ -203,7 +204,8 @@ class RunSearch:
         # Set by `_prepare`.
         self._experiments: list[int] | None = None  # keys of those to search, or of the first few when it is all of them
         self._is_everywhere = False  # it is all of them
-        self._is_large = False  # they have more than a few runs
+        self._made = 0  # how many runs they have, or once had
+        self._is_large = False  # which is more than a few
         self._leads: list[tuple[int, _Lead]] = []  # ways to the runs, with how many rows each has; the shortest first
 
     # ------------------------------------------------------------------------------ asking
@@ -213,21 +215,38 @@ class RunSearch:
         if not self._prepare(connection):
             return [], None
         limit = self._query.limit + 1  # one more tells whether there is a next page
-        first = self._parts[0]
-        has_index = first.led is not None or self._orders[0] in ("start", "-start")
-        lead = self._leads[0][1] if self._leads and (self._leads[0][0] <= _FEW_RUNS or not has_index) else None
-        if lead is not None or first.led is None or not self._is_large or self._is_tree:
-            rows = self._execute(connection, self._statement(limit, self._after, lead))
-        else:
-            rows, after = [], self._after
-            if after is None or after[0] == 0:
-                rows = self._execute(connection, self._led_statement(limit, after, *first.led))
-                after = None
-            if len(rows) < limit:  # then come those that the index does not have
-                rest = f"{first.keys[0][0]} > 0"
-                rows += self._execute(connection, self._statement(limit - len(rows), after, None, rest))
+        lead = self._page_lead(limit)
+        rows = self._sorted(connection, limit, self._after, lead) if lead is not None else self._led(connection, limit)
         shown_rows = rows[: self._query.limit]
         return [row[0] for row in shown_rows], self._token(shown_rows[-1]) if len(rows) == limit else None
+
+    def _page_lead(self, limit: int) -> _Lead | None:
+        """Return the condition to start from, when it leads to fewer runs than the order would ask until a page is full."""
+        if not self._leads:
+            return None
+        rows, lead = self._leads[0]
+        asked = float(self._made)
+        if self._parts[0].led is not None or self._orders[0] in ("start", "-start"):
+            asked = limit
+            for found, _ in self._leads:  # as if the conditions had nothing to do with each other
+                asked *= self._made / max(1, found if found <= _COUNTED_RUNS else self._made / 2)
+        return lead if rows < min(asked, self._made) else None
+
+    def _led(self, connection: Connection, limit: int | None, column: str = "r.pk") -> list[Any]:
+        """Return rows of a page along an index that has the order, or sorted when there is none."""
+        first = self._parts[0]
+        if first.led is None or not self._is_large or self._is_tree:
+            return self._sorted(connection, limit, self._after, None, column=column)
+        rows, after = [], self._after
+        if after is None or after[0] == 0:
+            rows = self._execute(connection, self._led_statement(limit, after, *first.led, column=column))
+            after = None
+        if limit is None and not self._said and len(rows) == self.total(connection):
+            return rows  # counting is easier than asking each run whether it has the metric
+        if limit is None or len(rows) < limit:  # then come those that the index does not have
+            left = None if limit is None else limit - len(rows)
+            rows += self._sorted(connection, left, after, None, f"{first.keys[0][0]} > 0", column=column)
+        return rows
 
     def total(self, connection: Connection) -> int:
         """Return how many runs all pages have."""
@@ -241,7 +260,8 @@ class RunSearch:
         if not self._prepare(connection):
             return []
         lead = self._leads[0][1] if self._leads else None
-        return [row[0] for row in self._execute(connection, self._statement(None, None, lead, column="r.id"))]
+        rows = self._led(connection, None, "r.id") if lead is None else self._sorted(connection, None, None, lead, column="r.id")
+        return [row[0] for row in rows]
 
     def read(self, connection: Connection, columns: str, join: str = "", **given: str) -> list[Any]:
         """Return `columns` of the runs of all pages, in any order. `join` may speak of parameters that are `given`."""
@@ -254,7 +274,7 @@ class RunSearch:
     def _execute(self, connection: Connection, sql: str) -> list[Any]:
         names = set(re.findall(r":(\w+)", sql))
         lists = [bindparam(name, expanding=True, type_=kind) for name, kind in self._lists.items() if name in names]
-        return list(connection.execute(text(sql).bindparams(*lists), {name: self._given[name] for name in names}))
+        return fetch(connection, text(sql).bindparams(*lists), {name: self._given[name] for name in names})
 
     def _prepare(self, connection: Connection) -> bool:
         """Find the experiments asked for and the ways to their runs; return whether there are experiments."""
@@ -265,38 +285,30 @@ class RunSearch:
         names += [set(query.experiments)] if query.experiments is not None else []
         self._is_everywhere = not names and query.experiment_ids is None
         if self._is_everywhere:
-            statement = text("SELECT pk FROM experiments LIMIT :n")
-            self._experiments = list(connection.execute(statement, {"n": _MAX_LED_EXPERIMENTS + 1}).scalars())
+            statement = text("SELECT pk, next_number FROM experiments LIMIT :n")
+            rows = connection.execute(statement, {"n": _MAX_LED_EXPERIMENTS + 1}).all()
         else:
-            found = {int(one) for one in query.experiment_ids or () if is_key(one)}
-            if names:
-                wanted = [name for name in set.intersection(*names) if "\x00" not in name]
-                statement = text("SELECT pk FROM experiments WHERE name IN :names")
-                statement = statement.bindparams(bindparam("names", expanding=True, type_=Text))
-                named = set(connection.execute(statement, {"names": wanted}).scalars())
-                found = named if query.experiment_ids is None else named & found
-            self._experiments = sorted(found)
+            # An experiment is found by its name and its id, whichever are given.
+            where = [f"name IN {self._bind_list([one for one in some if _NUL not in one], Text)}" for some in names]
+            if query.experiment_ids is not None:
+                keys = [int(one) for one in query.experiment_ids if is_key(one)]
+                where.append(f"pk IN {self._bind_list(keys, BigInteger)}")
+            rows = self._execute(connection, f"SELECT pk, next_number FROM experiments WHERE {' AND '.join(where)} ORDER BY pk")
+        self._experiments = [row[0] for row in rows]
+        self._made = sum(row[1] - 1 for row in rows)
         self._given |= {"experiment": next(iter(self._experiments), 0), "experiments": self._experiments}
         self._lists["experiments"] = BigInteger
-        if not self._is_narrow and self._is_led():
-            self._is_large = self._count(connection, f"runs l WHERE {self._of_experiments('l')}", _FEW_RUNS) > _FEW_RUNS
+        is_led = len(self._experiments) <= _MAX_LED_EXPERIMENTS
+        self._is_large = is_led and not self._is_narrow and self._made > _FEW_RUNS
         if self._is_large and self._texts.is_sqlite:
             for number, one in enumerate(self._conjuncts):
                 lead = self._lead(number, one) if isinstance(one, Comparison) else None
                 if lead is not None:
-                    rows = self._count(connection, f"{lead.table} l WHERE {lead.where}", _MANY_RUNS)
-                    self._leads.append((rows, lead))
+                    rows_of = f"SELECT 1 FROM {lead.table} l WHERE {lead.where} LIMIT {_COUNTED_RUNS + 1}"
+                    found = self._execute(connection, f"SELECT count(*) FROM ({rows_of}) counted")[0][0]
+                    self._leads.append((found, lead))
             self._leads.sort(key=lambda way: way[0])
         return bool(self._experiments)
-
-    def _is_led(self) -> bool:
-        """Whether indexes that begin with an experiment are of use."""
-        return len(self._experiments or ()) <= _MAX_LED_EXPERIMENTS
-
-    def _count(self, connection: Connection, rows: str, bound: int) -> int:
-        """Return how many rows there are, not counting on after `bound` + 1."""
-        statement = f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {bound + 1}) counted"
-        return int(self._execute(connection, statement)[0][0])
 
     # --------------------------------------------------------------------------- statements
 
@@ -327,14 +339,29 @@ class RunSearch:
         alive = [] if self._query.deleted else ["r.deleted_ms IS NULL"]
         return "runs r", " AND ".join([above, *here, *alive, *self._places])
 
-    def _statement(self, limit: int | None, after: list[Any] | None, lead: _Lead | None, *more: str, column: str = "r.pk") -> str:
-        """Return the statement of a page (of all with limit None): from rows of any kind, sorted."""
+    def _sorted(
+        self,
+        connection: Connection,
+        limit: int | None,
+        after: list[Any] | None,
+        lead: _Lead | None,
+        *more: str,
+        column: str = "r.pk",
+    ) -> list[Any]:
+        """Return rows of a page (of all pages with limit None), which may come from anywhere and are sorted."""
         tables, where = self._from(lead)
         joins = " ".join(part.join for part in self._parts)
-        return self._select(f"{tables} {joins}", [where, *more], self._keys, after, limit, column)
+        return self._execute(connection, self._select(f"{tables} {joins}", [where, *more], self._keys, after, limit, column))
 
     def _led_statement(
-        self, limit: int, after: list[Any] | None, table: str, where: str, led_keys: tuple[tuple[str, str], ...]
+        self,
+        limit: int | None,
+        after: list[Any] | None,
+        table: str,
+        where: str,
+        led_keys: tuple[tuple[str, str], ...],
+        *,
+        column: str,
     ) -> str:
         """Return the statement of a page along the index that has the first order, of the runs that are in it."""
         lead = _Lead(table, f"{self._of_experiments('l')} AND {where}")
@@ -342,7 +369,7 @@ class RunSearch:
         tables, where = self._from(lead)
         joins = " ".join(part.join for part in self._parts[1:])
         keys = [*led_keys, *(key for part in self._parts[1:] for key in part.keys)]
-        return self._select(f"{tables} {joins}", [*ranges, where], keys, after, limit)
+        return self._select(f"{tables} {joins}", [*ranges, where], keys, after, limit, column)
 
     def _is_along(self, one: Condition) -> TypeGuard[Comparison]:
         """Whether a condition cuts a range out of the index that has the order."""
@@ -358,16 +385,17 @@ class RunSearch:
         keys: list[tuple[str, str]],
         after: list[Any] | None,
         limit: int | None,
-        column: str = "r.pk",
+        column: str,
     ) -> str:
         if after is not None:
             where = [*where, self._beyond(keys, after)]
-        # Every key expression is named, so that the next page's token can be made from a row.
-        selected = ", ".join(f"{expression} AS k{number}" for number, (expression, _) in enumerate(keys))
         # A constant orders nothing, and would keep an index from being followed.
         ordered = ", ".join(f"{expression} {direction}" for expression, direction in keys if expression not in _CONSTANTS)
-        cut = "" if limit is None else f" LIMIT {limit}"
-        return f"SELECT {column}, {selected} FROM {tables} WHERE {' AND '.join(where)} ORDER BY {ordered}{cut}"
+        if limit is None:
+            return f"SELECT {column} FROM {tables} WHERE {' AND '.join(where)} ORDER BY {ordered}"
+        # Every key is selected, so that the next page's token can be made from a row.
+        selected = ", ".join(expression for expression, _ in keys)
+        return f"SELECT {column}, {selected} FROM {tables} WHERE {' AND '.join(where)} ORDER BY {ordered} LIMIT {limit}"
 
     def _beyond(self, keys: list[tuple[str, str]], values: list[Any]) -> str:
         """Return the condition "comes after the row with these values", key by key."""
@@ -409,14 +437,19 @@ class RunSearch:
     def _fields(self) -> list[str]:
         """Return the conditions of a query's own fields, but for the experiments and the places in a tree."""
         query = self._query
-        if any("\x00" in one for one in (query.text, *(query.ids or ()))):
+        if any(_NUL in one for one in (query.text, *(query.ids or ()))):
             return ["1 = 0"]  # nothing stored has a NUL, and PostgreSQL refuses it
         where = self._marks()
         if query.status is not None:
-            where.append(f"({STATUS_SQL}) IN {self._bind_list([RunStatus(status).value for status in query.status], Text)}")
+            where.append(self._has_status([RunStatus(status) for status in query.status]))
         if query.ids is not None:
             where.append(f"r.id IN {self._bind_list(query.ids, Text)}")
         return where
+
+    def _has_status(self, statuses: Sequence[RunStatus]) -> str:
+        has = f"({STATUS_SQL}) IN {self._bind_list([status.value for status in statuses], Text)}"
+        # Runs that are not over are few, and an index has them.
+        return has if not statuses or any(status.is_final() for status in statuses) else f"(r.end_ms IS NULL AND {has})"
 
     def _placed(self) -> list[str]:
         """Return the conditions on where a run stands in the tree of runs."""
@@ -457,7 +490,7 @@ class RunSearch:
 
     def _words(self) -> list[str]:
         """Return a condition for each word of the query's text."""
-        words = [] if "\x00" in self._query.text else self._query.text.split()
+        words = [] if _NUL in self._query.text else self._query.text.split()
         if len(words) > _MAX_WORDS:
             raise InvalidValueError(
                 f"Cannot search for {len(words)} words at once. Expected at most {_MAX_WORDS}.",
@@ -491,6 +524,8 @@ class RunSearch:
             if one.key == "experiment":
                 there = f"EXISTS (SELECT 1 FROM experiments n WHERE n.pk = r.experiment_pk AND {self._compared('n.name', one)})"
                 return ("1 = 0" if is_null else "1 = 1") if one.value is None else there
+            if one.key == "status" and one.operator == "in" and one.value:
+                return self._has_status([RunStatus(word) for word in several(one.value)])
             column = _ATTRIBUTES[one.key]
             if one.value is None:
                 return f"({column} IS {'' if is_null else 'NOT '}NULL)"
@@ -562,13 +597,15 @@ class RunSearch:
             return None
         exact = f"l.value = {self._bind(value)}"
         start = f"substr(l.value, 1, {_INDEXED_CHARS}) = {self._bind(value[:_INDEXED_CHARS])}"
+        if len(value) >= _INDEXED_CHARS:  # else the index has all of it
+            start = f"{start} AND {exact}"
         if one.entity == "tag":
-            return _Lead("tags", f"{named} AND {start} AND {exact}", number)
+            return _Lead("tags", f"{named} AND {start}", number)
         if value in ("True", "False"):  # numbers or texts, as they were logged
             return None
         as_number = param_number(value)
         if as_number is None:
-            return _Lead("params", f"{named} AND l.number IS NULL AND {start} AND {exact}", number)
+            return _Lead("params", f"{named} AND l.number IS NULL AND {start}", number)
         if abs(as_number) > _MAX_SURE_NUMBER:
             return None
         return _Lead("params", f"{named} AND l.number = {self._bind(as_number)} AND {exact}", number)
@@ -618,7 +655,7 @@ class RunSearch:
                 parameter="order_by",
                 given=order_by,
             )
-        key = self._bind("" if "\x00" in name else name)  # neither is the name of anything
+        key = self._bind("" if _NUL in name else name)  # neither is the name of anything
         keys: tuple[tuple[str, str], ...]
         named = f"{alias}.run_pk = r.pk AND {alias}.name = {key}"
         if kind == "tag":

@@ -93,6 +93,7 @@ def find_runs(
         order_by=order_by,
         limit=min(limit, MAX_PAGE),
         page_token=page_token or None,
+        count=False,
     )
     found: list[RunInfo] = []
     while True:
