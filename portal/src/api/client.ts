@@ -201,12 +201,16 @@ export const api = {
   },
 
   async runs(query: RunQuery): Promise<RunPage> {
-    const page = await json<{ runs: Sparse<RunInfo>[]; total: number; next_page_token?: string | null }>(
+    const page = await json<{ runs: Sparse<RunInfo>[]; total?: number | null; next_page_token?: string | null }>(
       "POST",
       "/runs/search",
       query,
     );
-    return { runs: page.runs.map(toRun), total: page.total, next_page_token: page.next_page_token ?? null };
+    return {
+      runs: page.runs.map(toRun),
+      total: page.total ?? page.runs.length,
+      next_page_token: page.next_page_token ?? null,
+    };
   },
 
   /** Ids of all runs of a search, in its order. */

@@ -31,6 +31,8 @@ const FIRST_PAGE = 100;
 const ROWS = 200;
 /** Ids in one edit: some seconds of the server's time at most. */
 const EDITED = 500;
+/** Rows fetched before they come into view. */
+const AHEAD = 50;
 /** While one scrolls fast, rows are asked for where the scrolling rests. */
 const REST_MS = 40;
 /** Changed rows fetched in one update. */
@@ -73,6 +75,8 @@ export class RunsList {
   #window: [number, number] = [0, 0];
   #timer = 0;
   #generation = 0;
+  /** How many runs a search found, whatever their order; forgotten when runs come or go. */
+  #counted = { which: "", total: 0 };
   /** Of the first page last asked for. */
   #found: { runs: number; sample: RunInfo[] } = { runs: 0, sample: [] };
   #changed = new Set<string>();
@@ -131,7 +135,7 @@ export class RunsList {
   /** Begin a search; what was shown stays until the answer is here. */
   async search(ask: Ask): Promise<void> {
     this.#ask = ask;
-    await this.reload();
+    await this.#begin();
   }
 
   /** Ask for the values of these names from now on. Rows that have them are not fetched again. */
@@ -150,6 +154,11 @@ export class RunsList {
   }
 
   async reload(): Promise<void> {
+    this.#counted.which = "";
+    await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
     const generation = ++this.#generation;
     this.isBusy = true;
     const before = this.root;
@@ -275,6 +284,7 @@ export class RunsList {
         }
         lines.push(line);
       }
+      this.#counted.which = "";
       branch.total -= branch.lines.length - lines.length;
       branch.lines = lines;
       branch.open = open;
@@ -305,12 +315,17 @@ export class RunsList {
 
   async #firstPage(query: RunQuery): Promise<Branch<Line>> {
     const version = this.#wantedVersion;
-    const page = await api.runs({ ...query, ...this.#projection(), limit: FIRST_PAGE });
+    // Another order finds as many; to count them among 100,000 takes longer than to find the first.
+    const which = JSON.stringify({ ...query, order_by: "" });
+    const counted = this.#counted.which === which ? this.#counted.total : null;
+    const page = await api.runs({ ...query, ...this.#projection(), limit: FIRST_PAGE, count: counted === null });
     for (const run of page.runs) this.#put(run, version);
-    this.#found = { runs: page.total, sample: page.runs };
+    const total = counted === null || page.runs.length < FIRST_PAGE ? Math.max(page.total, page.runs.length) : counted;
+    this.#counted = { which, total };
+    this.#found = { runs: total, sample: page.runs };
     const branch = makeBranch<Line>(
       page.runs.map((run) => run.id),
-      page.total,
+      total,
     );
     this.#queries.set(branch, query);
     return branch;
@@ -348,7 +363,8 @@ export class RunsList {
   }
 
   async #load(): Promise<void> {
-    const places = [...walk(this.root, ...this.#window)];
+    const [first, end] = this.#window;
+    const places = [...walk(this.root, first - AHEAD, end + AHEAD)];
     const branches = new Set(places.flatMap(({ branch, line }) => (line === undefined ? branch : [])));
     const ids = places.flatMap(({ line }) => {
       if (typeof line !== "string" || this.#inFlight.has(line)) return [];
@@ -440,8 +456,10 @@ export class RunsList {
       if (row !== undefined) {
         row.isStale = true;
         this.#changed.add(change.run_id);
-      } else if (change.what.includes("run")) this.#hasNew = true;
-      else if (!this.isGrouped) continue;
+      } else if (change.what.includes("run")) {
+        this.#hasNew = true;
+        this.#counted.which = "";
+      } else if (!this.isGrouped) continue;
       isOurs = true;
     }
     if (isOurs) this.#pace.ask();

@@ -147,15 +147,18 @@ export class RunsState {
   /** What the filter has wrong, with its place in the text. */
   problem: ApiError | null = $derived(this.list.error?.code === "INVALID_FILTER" ? this.list.error : null);
 
-  query: RunQuery = $derived.by(() => ({
+  /** Which runs, in no order. */
+  filter: RunQuery = $derived.by(() => ({
     ...(this.experiment === null ? {} : { experiment: this.experiment }),
     ...(this.text === "" ? {} : this.isCondition ? { filter: this.text } : { text: this.text }),
     ...(this.statuses.length === 0 ? {} : { status: this.statuses }),
     ...(this.parent === "" ? {} : { parent_id: this.parent }),
     // The trash has archived runs, too.
     ...(this.isTrash ? { deleted: true } : { archived: this.isArchive }),
-    order_by: this.order,
   }));
+  query: RunQuery = $derived({ ...this.filter, order_by: this.order });
+  /** As text, so that another order is no reason to ask for the latest runs again. */
+  #filterText = $derived(JSON.stringify(this.filter));
   /** What is asked of the list, as text: equal ones are not asked again. */
   #asked = $derived(
     JSON.stringify({
@@ -423,7 +426,12 @@ export class RunsState {
     const selected = this.selectedIds.slice(0, MAX_CHARTED);
     const pinned = this.pinnedIds;
     const baseline = this.baselineId;
-    const latest: RunQuery = { ...this.query, order_by: "-start", limit: LATEST };
+    const latest: RunQuery = {
+      ...(JSON.parse(this.#filterText) as RunQuery),
+      order_by: "-start",
+      limit: LATEST,
+      count: false,
+    };
     const extra = [...new Set([...pinned, ...(baseline === "" ? [] : [baseline])])];
     const load = async () => {
       const [drawn, others] = await Promise.all([
