@@ -397,6 +397,11 @@ export function autoWidth(id: ColumnId, runs: readonly RunInfo[]): number {
   return clampWidth(Math.max(76, Math.min(label, 200), Math.min(240, most * CHAR_PX + 26)));
 }
 
+/** Whether a column tells how far a run is from a baseline: numbers that were measured. */
+export function hasDelta(id: ColumnId): boolean {
+  return id === "duration" || isSummary(splitId(id).kind);
+}
+
 /** How a value is better: a loss falls, an accuracy rises; null: who knows. */
 export function betterWay(id: ColumnId): "lower" | "higher" | null {
   const { kind, name } = splitId(id);
