@@ -762,6 +762,18 @@ def test_files_are_never_compressed(client: Client) -> None:
     assert (answer.headers["Content-Encoding"], data) == (None, CONTENT)
 
 
+def test_the_portals_files_are_compressed_on_request(client: Client) -> None:
+    path = re.search(r'src="(/assets/[^"]+\.js)"', client.ask("GET", "/")[1].decode())
+    assert path is not None
+
+    answer, data = client.ask("GET", path[1], headers={"Accept-Encoding": "gzip"})
+    plain, whole = client.ask("GET", path[1])
+
+    assert (answer.headers["Content-Encoding"], plain.headers["Content-Encoding"]) == ("gzip", None)
+    assert answer.headers["Content-Type"] == plain.headers["Content-Type"]
+    assert gzip.decompress(data) == whole
+
+
 def test_messagepack_says_what_json_cannot(client: Client) -> None:
     path = f"{RUN}/table?name=table&limit=1"
     answer, data = client.ask("GET", path, headers={"Accept": "application/msgpack"})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import logging
+import mimetypes
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -41,6 +43,7 @@ _log = logging.getLogger(__name__)
 
 PORTAL = Path(__file__).parent / "portal"
 _WORKERS = 8  # a store's calls block; SQLite gains nothing from more
+_TEXTS = {".js", ".css", ".json", ".svg"}  # of the portal; pictures and fonts are compressed already
 _GZIP_BYTES = 2048  # below that the header costs more than it saves
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "[::1]"}
 _PAGE_HEADERS = {
@@ -204,6 +207,12 @@ def _portal_file(path: str) -> Path | None:
         return None
 
 
+@functools.lru_cache(maxsize=256)  # the portal has fewer files
+def _compressed(file: Path, modified_ns: int) -> bytes:
+    """Return a file of the portal for the wire. `modified_ns`: a portal that is built anew is compressed anew."""
+    return gzip.compress(file.read_bytes(), 6, mtime=0)
+
+
 async def _portal(request: Request) -> Response:
     """Answer with a file of the portal, or its page for every address that is a view."""
     path = request.path_params["path"]
@@ -211,7 +220,12 @@ async def _portal(request: Request) -> Response:
     if file is not None:
         # Names under assets/ carry a digest of the content.
         cache = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
-        return FileResponse(file, headers={"Cache-Control": cache})
+        headers = {"Cache-Control": cache, "Vary": "Accept-Encoding"}
+        if file.suffix in _TEXTS and "gzip" in request.headers.get("accept-encoding", ""):
+            body = await anyio.to_thread.run_sync(_compressed, file, file.stat().st_mtime_ns)
+            media_type = mimetypes.guess_type(file.name)[0]
+            return Response(body, headers={**headers, "Content-Encoding": "gzip"}, media_type=media_type)
+        return FileResponse(file, headers=headers)
     if path.startswith("assets/"):
         return error_response(404, "NOT_FOUND", f"There is no file {request.url.path}. Reload the page.")
     page = PORTAL / "index.html"
