@@ -150,7 +150,7 @@ def test_columns_are_added_moved_resized_pinned_and_hidden(page: Page, nets: Run
     page.mouse.down()
     page.mouse.move(edge["x"] + 64, edge["y"] + 10, steps=4)
     page.mouse.up()
-    assert re.search(r"status~1[89]\d", unquote(page.url))
+    page.wait_for_url(lambda url: re.search(r"status~1[89]\d", unquote(url)) is not None)
 
     source, target = head(page, "status").bounding_box(), head(page, "start").bounding_box()
     assert source is not None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -147,9 +148,15 @@ def test_cancel_ends_the_script(experiment: Experiment) -> None:
 
 
 @pytest.mark.parametrize(("end", "status"), [("cancel", "Canceled"), ("fail", "Failed")])
-def test_what_is_ended_before_it_runs_never_does(experiment: Experiment, end: str, status: str) -> None:
+def test_what_is_ended_before_it_runs_never_does(
+    experiment: Experiment, end: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = submitted._start_watching
+    held: list[Any] = []  # a watcher that is slow to start, as on a busy machine
+    monkeypatch.setattr(submitted, "_start_watching", lambda *given: held.extend(given))
     run = experiment.submit(ScriptRunConfig(".", script="wait.py"))
     getattr(run, end)()
+    start(*held)
     deadline = time.monotonic() + 30
     while (submitted._runs_folder() / run.id).exists():  # which the watcher removes as its last act
         assert time.monotonic() < deadline

@@ -315,9 +315,15 @@ def test_the_names_that_runs_have_are_told(store: Store, experiment: str) -> Non
     assert keys.params == sorted(["Zeta", "both", "lr", "model", "ß"])
     assert keys.tags == ["b c", "team"]
     assert keys.metrics == ["acc/val", "loss"]
-    assert {"other", "lr"} <= set(store.run_keys().params)
     assert store.run_keys(experiment + "-nothing") == RunKeys([], [], [])
     assert store.run_keys("\x00") == RunKeys([], [], [])
+
+
+def test_without_an_experiment_the_names_of_several_are_told(empty_store: Store) -> None:
+    for experiment, param in (("one", "lr"), ("two", "other")):
+        empty_store.apply(Writer(experiment=experiment).start(params={param: 1}).batch())
+
+    assert empty_store.run_keys().params == ["lr", "other"]
 
 
 def test_a_row_of_a_table_has_what_is_asked_for(store: Store, experiment: str) -> None:
