@@ -19,8 +19,9 @@ from tests.servers import serve
 from tracklog.storage.local import LocalStore
 
 
-def test_what_was_answered_survives_the_death_of_the_server(tmp_path: Path) -> None:
+def test_what_was_answered_survives_the_death_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(tmp_path / "w") as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)  # MLflow 2 asks it for files, whatever the client was given
         client = MlflowClient(server.url, server.url)
         run = client.create_run("0", run_name="survivor").info.run_id
         for step in range(20):
@@ -30,7 +31,8 @@ def test_what_was_answered_survives_the_death_of_the_server(tmp_path: Path) -> N
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
 
-    with serve(tmp_path / "w") as server:
+    # At the same address, which MLflow 2 remembers for a run's files.
+    with serve(tmp_path / "w", int(server.url.rsplit(":", 1)[1])) as server:
         client = MlflowClient(server.url, server.url)
         assert [one.value for one in client.get_metric_history(run, "loss")] == [step / 2 for step in range(20)]
         found = client.get_run(run)
