@@ -12,6 +12,11 @@ export function groupTitle(group: RunGroup, by: readonly ColumnId[]): { label: s
   return by.map((id, at) => ({ label: columnLabel(id), value: groupValue(group.values[at] ?? null) }));
 }
 
+/** How a group is called: its values, in the order of what it is grouped by. */
+export function groupKey(group: RunGroup): string {
+  return JSON.stringify(group.values);
+}
+
 export function groupValue(value: ParamValue): string {
   return value === "" ? "“”" : formatValue(value);
 }

@@ -9,7 +9,7 @@ import { live, paced } from "../api/live.svelte";
 import type { Change, RunEdit, RunGroup, RunInfo, RunKeys, RunQuery } from "../api/types";
 import { COLOUR_TAG } from "../charts/colours";
 import { splitId } from "./columns";
-import { sortGroups } from "./groups";
+import { groupKey, sortGroups } from "./groups";
 import { type Branch, makeBranch, type Place, size, walk } from "./outline";
 
 /** A run's id, or a group that opens into runs. */
@@ -355,7 +355,7 @@ export class RunsList {
 
   /** What was open before opens again, before anybody sees it closed. */
   async #reopen(root: Branch<Line>, before: Branch<Line>): Promise<void> {
-    const key = (line: Line | undefined) => (typeof line === "object" ? JSON.stringify(line.values) : line);
+    const key = (line: Line | undefined) => (typeof line === "object" ? groupKey(line) : line);
     const wanted = new Set([...before.open.keys()].map((at) => key(before.lines[at])));
     if (wanted.size === 0) return;
     const found = root.lines.flatMap((line, at) => (line !== undefined && wanted.has(key(line)) ? [{ line, at }] : []));
@@ -500,12 +500,10 @@ export class RunsList {
     if (generation !== this.#generation) return;
     const fresh = await this.#first();
     if (generation !== this.#generation) return;
-    const byKey = new Map(
-      fresh.lines.map((line) => [typeof line === "object" ? JSON.stringify(line.values) : "", line]),
-    );
+    const byKey = new Map(fresh.lines.map((line) => [typeof line === "object" ? groupKey(line) : "", line]));
     const isSame = fresh.lines.length === this.root.lines.length;
     this.root.lines = this.root.lines.map(
-      (line) => (typeof line === "object" ? byKey.get(JSON.stringify(line.values)) : line) ?? line,
+      (line) => (typeof line === "object" ? byKey.get(groupKey(line)) : line) ?? line,
     );
     this.arrived = isSame ? 0 : Math.max(0, fresh.lines.length - this.root.lines.length);
     this.#version++;

@@ -8,7 +8,7 @@ import { untrack } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import { type ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
-import { RUN_STATUSES, type RunGroup, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
+import { RUN_STATUSES, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
 import { location } from "../ui/location.svelte";
 import {
   autoWidth,
@@ -484,9 +484,4 @@ function attribute(run: RunInfo, id: ColumnId): string | number | null {
     default:
       return null;
   }
-}
-
-/** How a group is called: its values, in the order of what it is grouped by. */
-export function groupKey(group: RunGroup): string {
-  return JSON.stringify(group.values);
 }

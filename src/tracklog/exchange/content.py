@@ -10,32 +10,21 @@ import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 import numpy as np
 
 from tracklog.records import DatasetInput, ModelOutput, RunStatus
+from tracklog.server.mlflow_api.view import STATUS_OF
 from tracklog.storage import FloatArray, IntArray
-from tracklog.storage.registry import LoggedModel
+from tracklog.storage.registry import LoggedModel, LoggedModelStatus
 
-STATUS_BY_WORD = {
-    "RUNNING": RunStatus.RUNNING,
-    "SCHEDULED": RunStatus.QUEUED,
-    "FINISHED": RunStatus.COMPLETED,
-    "FAILED": RunStatus.FAILED,
-    "KILLED": RunStatus.CANCELED,
-}
-STATUS_BY_NUMBER = dict(enumerate(STATUS_BY_WORD.values(), start=1))  # as meta.yaml has it
-
-# Tags of MLflow that are facts of a run here.
-RUN_NAME, USER, PARENT, NOTE = "mlflow.runName", "mlflow.user", "mlflow.parentRunId", "mlflow.note.content"
-SOURCE_NAME = "mlflow.source.name"
-GIT = {"mlflow.source.git.commit": "commit", "mlflow.source.git.branch": "branch", "mlflow.source.git.repoURL": "repository"}
-PROMPT = "mlflow.prompt.is_prompt"  # tag of a registered model that is a prompt
+STATUS_BY_NUMBER = dict(enumerate(STATUS_OF.values(), start=1))  # as meta.yaml has it
+LOGGED_STATUS_BY_NUMBER = dict(enumerate(LoggedModelStatus, start=1))  # as databases and meta.yaml have it
 
 # MLflow's databases have no infinity and write the greatest number instead, which nobody else logs.
 _GREATEST = 1.7976931348623157e308
@@ -131,6 +120,35 @@ class Version(msgspec.Struct):
     model_id: str = ""
     tags: dict[str, str] = {}
     created_ms: int = 0
+
+
+def dataset_of(meta: Mapping[str, Any], tags: dict[str, str]) -> DatasetInput:
+    """Return a data set by MLflow's description of it, and the tags of its use."""
+    return DatasetInput(
+        name=str(meta.get("name") or ""),
+        digest=str(meta.get("digest") or ""),
+        source_type=str(meta.get("source_type") or ""),
+        source=str(meta.get("source") or ""),
+        schema=str(meta.get("schema") or ""),
+        profile=str(meta.get("profile") or ""),
+        tags=tags,
+    )
+
+
+def version_of(meta: Mapping[str, Any], tags: dict[str, str], model_id: str) -> Version:
+    """Return a version by MLflow's description of it."""
+    return Version(
+        number=int(meta["version"]),
+        stage=str(meta.get("current_stage") or "None"),
+        description=str(meta.get("description") or ""),
+        user=str(meta.get("user_id") or ""),
+        source=str(meta.get("source") or ""),
+        run_id=str(meta.get("run_id") or ""),
+        run_link=str(meta.get("run_link") or ""),
+        model_id=model_id,
+        tags=tags,
+        created_ms=int(meta.get("creation_timestamp") or 0),
+    )
 
 
 class Registered(msgspec.Struct):

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, bindparam, create_engine, exc, inspect, make_url,
 
 from tracklog.errors import InvalidValueError, MissingExtraError, StoreUnavailableError, shown
 from tracklog.exchange.content import (
-    STATUS_BY_WORD,
+    LOGGED_STATUS_BY_NUMBER,
     Experiment,
     File,
     Logged,
@@ -30,12 +30,12 @@ from tracklog.exchange.content import (
     model_of,
 )
 from tracklog.records import DatasetInput, ModelOutput, RunStatus
+from tracklog.server.mlflow_api.view import STATUS_OF
 from tracklog.storage.registry import LoggedModel, LoggedModelMetric, LoggedModelStatus
 
 _PAGE = 200  # runs whose params, tags and inputs are asked for at once
 _POINTS = 50_000  # rows fetched at once
 _NEEDED = ("experiments", "runs", "metrics", "params", "tags")
-_STATUS = {1: LoggedModelStatus.PENDING, 2: LoggedModelStatus.READY, 3: LoggedModelStatus.UPLOAD_FAILED}
 # A workspace of MLflow's is a prefix of the names in it.
 _OWN_WORKSPACE = "default"
 
@@ -137,7 +137,7 @@ class DatabaseSource:
             yield Run(
                 id=id_,
                 name=row["name"] or tags[id_].get("mlflow.runName", ""),
-                status=STATUS_BY_WORD.get(row["status"], RunStatus.RUNNING),
+                status=STATUS_OF.get(row["status"], RunStatus.RUNNING),
                 start_ms=row["start_time"] or 0,
                 end_ms=row["end_time"],
                 user=row["user_id"] or "",
@@ -260,7 +260,7 @@ class DatabaseSource:
                 id=id_,
                 experiment=experiment.name,
                 name=row["name"],
-                status=_STATUS.get(row["status"], LoggedModelStatus.PENDING),
+                status=LOGGED_STATUS_BY_NUMBER.get(row["status"], LoggedModelStatus.PENDING),
                 type=row["model_type"] or "",
                 source_run_id=row["source_run_id"] or "",
                 params=pairs["params"][id_],

@@ -17,8 +17,8 @@ from typing import Any
 
 from tracklog.errors import InvalidValueError, MissingExtraError
 from tracklog.exchange.content import (
+    LOGGED_STATUS_BY_NUMBER,
     STATUS_BY_NUMBER,
-    STATUS_BY_WORD,
     Experiment,
     File,
     Logged,
@@ -28,13 +28,15 @@ from tracklog.exchange.content import (
     Run,
     Series,
     Version,
+    dataset_of,
+    version_of,
 )
 from tracklog.records import DatasetInput, ModelOutput, RunStatus
+from tracklog.server.mlflow_api.view import STATUS_OF
 from tracklog.storage.registry import LoggedModel, LoggedModelMetric, LoggedModelStatus
 
 _TRASH = ".trash"
 _MODELS = "models"
-_STATUS = {1: LoggedModelStatus.PENDING, 2: LoggedModelStatus.READY, 3: LoggedModelStatus.UPLOAD_FAILED}
 
 
 class FolderSource:
@@ -136,15 +138,7 @@ class FolderSource:
             folder = self._folder / experiment.id / "datasets" / str(one.get("source_id"))
             if one.get("source_type") == "DATASET" and (folder / "meta.yaml").is_file():
                 meta = _meta(folder)
-                yield DatasetInput(
-                    name=str(meta.get("name") or ""),
-                    digest=str(meta.get("digest") or ""),
-                    source_type=str(meta.get("source_type") or ""),
-                    source=str(meta.get("source") or ""),
-                    schema=str(meta.get("schema") or ""),
-                    profile=str(meta.get("profile") or ""),
-                    tags={str(key): str(value) for key, value in (one.get("tags") or {}).items()},
-                )
+                yield dataset_of(meta, {str(key): str(value) for key, value in (one.get("tags") or {}).items()})
 
     def count_points(self, experiment: Experiment, run: Run) -> dict[str, int] | None:
         """See `Source.count_points`."""
@@ -191,7 +185,7 @@ class FolderSource:
                 id=folder.name,
                 experiment=experiment.name,
                 name=str(meta.get("name") or ""),
-                status=_STATUS.get(int(meta.get("status") or 1), LoggedModelStatus.PENDING),
+                status=LOGGED_STATUS_BY_NUMBER.get(int(meta.get("status") or 1), LoggedModelStatus.PENDING),
                 type=str(meta.get("model_type") or ""),
                 source_run_id=str(meta.get("source_run_id") or ""),
                 params=_texts(folder / "params"),
@@ -231,24 +225,13 @@ def _version(folder: Path, meta: dict[str, Any]) -> Version | None:
     """Return a version, None for one that was deleted."""
     if meta.get("current_stage") == "Deleted_Internal":
         return None
-    return Version(
-        number=int(meta["version"]),
-        stage=str(meta.get("current_stage") or "None"),
-        description=str(meta.get("description") or ""),
-        user=str(meta.get("user_id") or ""),
-        source=str(meta.get("source") or ""),
-        run_id=str(meta.get("run_id") or ""),
-        run_link=str(meta.get("run_link") or ""),
-        model_id=str(meta.get("model_id") or ""),
-        tags=_texts(folder / "tags"),
-        created_ms=int(meta.get("creation_timestamp") or 0),
-    )
+    return version_of(meta, _texts(folder / "tags"), str(meta.get("model_id") or ""))
 
 
 def _status(given: Any) -> RunStatus:
     if isinstance(given, int):
         return STATUS_BY_NUMBER.get(given, RunStatus.RUNNING)
-    return STATUS_BY_WORD.get(str(given), RunStatus.RUNNING)
+    return STATUS_OF.get(str(given), RunStatus.RUNNING)
 
 
 def _meta(folder: Path) -> dict[str, Any]:

@@ -28,12 +28,6 @@ from tracklog.errors import (
     unknown,
 )
 from tracklog.exchange.content import (
-    GIT,
-    NOTE,
-    PARENT,
-    RUN_NAME,
-    SOURCE_NAME,
-    USER,
     Experiment,
     Logged,
     NotReadable,
@@ -57,6 +51,7 @@ from tracklog.records import (
     StatusChanged,
     TagsSet,
 )
+from tracklog.server.mlflow_api.view import GIT, NOTE, PARENT, RUN_NAME, SOURCE_NAME, USER
 from tracklog.storage import ExperimentEdit, RunInfo, Store
 from tracklog.storage.registry import (
     STAGES,

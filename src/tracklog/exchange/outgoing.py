@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 
 from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, ServerError, unknown
-from tracklog.exchange.content import GIT, NOTE, PARENT, RUN_NAME, SOURCE_NAME, STATUS_BY_WORD, USER, Report
+from tracklog.exchange.content import Report
 from tracklog.exchange.server import MlflowServer, pairs, quoted_path
 from tracklog.records import DType, MetricKind, RunStatus
+from tracklog.server.mlflow_api.view import GIT, NOTE, PARENT, RUN_NAME, SOURCE_NAME, STATUS_OF, USER
 from tracklog.storage import MetricColumns, RunInfo, RunQuery, Store
 from tracklog.storage.filters import param_text
 from tracklog.storage.registry import (
@@ -509,7 +510,7 @@ def _pair(key: str, value: Any) -> dict[str, str]:
 
 
 def _word(status: RunStatus) -> str:
-    return next((word for word, meant in STATUS_BY_WORD.items() if meant is status), "RUNNING")
+    return next((word for word, meant in STATUS_OF.items() if meant is status), "RUNNING")
 
 
 def _numbers(columns: MetricColumns) -> Iterator[tuple[int, int, float]]:

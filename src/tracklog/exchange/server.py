@@ -18,8 +18,6 @@ import urllib3
 
 from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, ServerError, StoreUnavailableError, TracklogError
 from tracklog.exchange.content import (
-    PROMPT,
-    STATUS_BY_WORD,
     Experiment,
     File,
     Logged,
@@ -29,20 +27,20 @@ from tracklog.exchange.content import (
     Run,
     Series,
     Version,
+    dataset_of,
     model_of,
+    version_of,
 )
-from tracklog.records import DatasetInput, ModelOutput, RunStatus
+from tracklog.records import ModelOutput, RunStatus
+from tracklog.server.mlflow_api.registry import PROMPT_TAG
+from tracklog.server.mlflow_api.view import STATUS_OF
 from tracklog.storage.registry import LoggedModel, LoggedModelMetric, LoggedModelStatus
 
 API = "/api/2.0/mlflow"
 _RUNS = 200  # of a page
 _POINTS = 25_000
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=120.0)
-_LOGGED_STATUS = {
-    "LOGGED_MODEL_PENDING": LoggedModelStatus.PENDING,
-    "LOGGED_MODEL_READY": LoggedModelStatus.READY,
-    "LOGGED_MODEL_UPLOAD_FAILED": LoggedModelStatus.UPLOAD_FAILED,
-}
+_LOGGED_STATUS = {f"LOGGED_MODEL_{status.value}": status for status in LoggedModelStatus}
 
 
 class MlflowServer:
@@ -270,14 +268,14 @@ class ServerSource:
             yield Run(
                 id=str(info.get("run_id") or info.get("run_uuid")),
                 name=str(info.get("run_name") or ""),
-                status=STATUS_BY_WORD.get(info.get("status", ""), RunStatus.RUNNING),
+                status=STATUS_OF.get(info.get("status", ""), RunStatus.RUNNING),
                 start_ms=int(info.get("start_time") or 0),
                 end_ms=int(info["end_time"]) if info.get("end_time") else None,
                 user=str(info.get("user_id") or ""),
                 deleted=info.get("lifecycle_stage") == "deleted",
                 params=pairs(data.get("params")),
                 tags=pairs(data.get("tags")),
-                datasets=[_dataset(given) for given in inputs.get("dataset_inputs", [])],
+                datasets=[dataset_of(one["dataset"], pairs(one.get("tags"))) for one in inputs.get("dataset_inputs", [])],
                 model_inputs=[str(given["model_id"]) for given in inputs.get("model_inputs", [])],
                 model_outputs=[
                     ModelOutput(str(given["model_id"]), int(given.get("step", 0))) for given in outputs.get("model_outputs", [])
@@ -353,7 +351,7 @@ class ServerSource:
     def registered_models(self) -> Iterator[Registered]:
         """See `Source.registered_models`."""
         found: dict[str, Any] = {}
-        for condition in ("", f"tags.`{PROMPT}` = 'true'"):  # which are left out unless asked for
+        for condition in ("", f"tags.`{PROMPT_TAG}` = 'true'"):  # which are left out unless asked for
             asked = {"max_results": 1000, **({"filter": condition} if condition else {})}
             try:
                 models = self.server.pages_by_get("registered-models/search", "registered_models", **asked)
@@ -382,32 +380,8 @@ class ServerSource:
         self.server.close()
 
 
-def _dataset(given: Mapping[str, Any]) -> DatasetInput:
-    one = given["dataset"]
-    return DatasetInput(
-        name=str(one.get("name") or ""),
-        digest=str(one.get("digest") or ""),
-        source_type=str(one.get("source_type") or ""),
-        source=str(one.get("source") or ""),
-        schema=str(one.get("schema") or ""),
-        profile=str(one.get("profile") or ""),
-        tags=pairs(given.get("tags")),
-    )
-
-
 def _version(one: Mapping[str, Any]) -> Version:
-    return Version(
-        number=int(one["version"]),
-        stage=str(one.get("current_stage") or "None"),
-        description=str(one.get("description") or ""),
-        user=str(one.get("user_id") or ""),
-        source=str(one.get("source") or ""),
-        run_id=str(one.get("run_id") or ""),
-        run_link=str(one.get("run_link") or ""),
-        model_id=str(one.get("model_id") or model_of(str(one.get("source") or ""))),
-        tags=pairs(one.get("tags")),
-        created_ms=int(one.get("creation_timestamp") or 0),
-    )
+    return version_of(one, pairs(one.get("tags")), str(one.get("model_id") or model_of(str(one.get("source") or ""))))
 
 
 def quoted_path(path: str) -> str:

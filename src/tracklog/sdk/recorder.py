@@ -41,7 +41,7 @@ from tracklog.records import (
 )
 from tracklog.sdk import values as convert
 from tracklog.settings import Settings
-from tracklog.storage import Store, open_store
+from tracklog.storage import open_store
 
 if TYPE_CHECKING:
     from tracklog.sdk.capture import ConsoleCapture, SystemMonitor
@@ -430,10 +430,6 @@ class Recorder:
                 store.close()
         except (TracklogError, OSError) as error:
             _log.debug("Left-over journals stay for later: %s", error)
-
-    def open_own_store(self) -> Store:
-        """Open another connection to the store, for reading."""
-        return open_store(self.settings.uri)
 
 
 def _packs_as(given: type, dtype: DType) -> bool:

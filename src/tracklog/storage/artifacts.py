@@ -162,8 +162,3 @@ def _digest(file: Path) -> tuple[str, int]:
         size = stream.tell()
         os.fsync(stream.fileno())
     return digest.hexdigest(), size
-
-
-def free_bytes(folder: Path) -> int:
-    """Return the space left where a folder lies."""
-    return shutil.disk_usage(folder).free

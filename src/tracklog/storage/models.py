@@ -7,7 +7,6 @@ ends; so version numbers are handed out once, and no tag written by another clie
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
@@ -45,6 +44,7 @@ from tracklog.storage.registry import (
     is_logged_model_id,
     split_source,
 )
+from tracklog.storage.search import foreign_token, page_token, token_parts
 
 _MAX_NAME_CHARS = 256
 _MAX_ALIAS_CHARS = 255
@@ -754,8 +754,7 @@ class _Page:
         if len(keyed) <= self._limit:
             return found, None
         pk, model = found[-1]
-        token = json.dumps([self._order_by, *self._values(model), pk])
-        return found, base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+        return found, page_token([self._order_by, *self._values(model), pk])
 
     def _value(self, model: Any, entity: str, key: str) -> Any:
         value = self._labels[entity](model, key) if entity != "attribute" else getattr(model, _FIELDS.get(key, key))
@@ -779,17 +778,12 @@ class _Page:
 
     def _opened(self, token: str) -> tuple[Any, ...]:
         try:
-            order_by, *values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            order_by, *values = token_parts(token)
             if order_by == self._order_by and all(value is None or isinstance(value, (str, int, float)) for value in values):
                 return self._key(values)
-        except (ValueError, TypeError):
-            pass
-        raise InvalidValueError(
-            f"The page token {shown(token)} does not belong to this search. "
-            "Expected the `next_page_token` of the page before, with the same `order_by`.",
-            parameter="page_token",
-            given=token,
-        )
+        except (ValueError, TypeError) as error:  # of other numbers or kinds than the order has
+            raise foreign_token(token) from error
+        raise foreign_token(token)
 
 
 def _clause(text: str) -> str:

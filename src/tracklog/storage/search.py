@@ -200,7 +200,7 @@ class RunSearch:
         self._parts = self._ordered()
         self._keys = [key for part in self._parts for key in part.keys]
         if self._after is not None and len(self._after) != len(self._keys):
-            raise _foreign_token(query.page_token or "")
+            raise foreign_token(query.page_token or "")
         # Set by `_prepare`.
         self._experiments: list[int] | None = None  # keys of those to search, or of the first few when it is all of them
         self._is_everywhere = False  # it is all of them
@@ -687,18 +687,17 @@ class RunSearch:
 
     def _token(self, row: Any) -> str:
         token = [self._orders, self._now_ms, *row[1 : 1 + len(self._keys)]]
-        return base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")
+        return page_token(token)
 
     def _opened(self, token: str) -> tuple[int, list[Any]]:
         """Return the clock and the key values of a page token."""
         try:
-            padded = token + "=" * (-len(token) % 4)
-            orders, now_ms, *values = json.loads(base64.urlsafe_b64decode(padded))
-        except (ValueError, TypeError) as error:
-            raise _foreign_token(token) from error
+            orders, now_ms, *values = token_parts(token)
+        except ValueError as error:  # fewer than it begins with
+            raise foreign_token(token) from error
         plain = all(isinstance(value, (str, float)) or (type(value) is int and abs(value) < 2**63) for value in values)
         if orders != self._orders or type(now_ms) is not int or not 0 <= now_ms < 2**62 or not plain:
-            raise _foreign_token(token)
+            raise foreign_token(token)
         return now_ms, values
 
 
@@ -719,7 +718,27 @@ def _number(value: str | float | None) -> float:
     return float(value or 0)
 
 
-def _foreign_token(token: str) -> InvalidValueError:
+def page_token(parts: list[Any]) -> str:
+    """Return parts, of what JSON can say, as the token of a page."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def token_parts(token: str) -> list[Any]:
+    """Return the parts of a page's token; what they are is for its search to check.
+
+    Raises:
+        InvalidValueError: no search gave it.
+    """
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except ValueError as error:
+        raise foreign_token(token) from error
+    if not isinstance(parts, list):
+        raise foreign_token(token)
+    return parts
+
+
+def foreign_token(token: str) -> InvalidValueError:
     return InvalidValueError(
         f"The page token {shown(token)} does not belong to this search. "
         "Expected the `next_page_token` of the page before, with the same `order_by`.",

@@ -28,8 +28,8 @@ USER = "mlflow.user"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 FACT_OF_TAG = {RUN_NAME: "name", USER: "user", PARENT: "parent_id", NOTE: "description"}
-_SOURCE_NAME = "mlflow.source.name"
-_GIT = {"mlflow.source.git.commit": "commit", "mlflow.source.git.branch": "branch", "mlflow.source.git.repoURL": "repository"}
+SOURCE_NAME = "mlflow.source.name"
+GIT = {"mlflow.source.git.commit": "commit", "mlflow.source.git.branch": "branch", "mlflow.source.git.repoURL": "repository"}
 
 _REMEMBERED_RUNS = 10_000
 ARTIFACT_SCHEME = "mlflow-artifacts:/"
@@ -248,11 +248,11 @@ def tags_of(run: RunInfo) -> dict[str, str]:
         if name.startswith("mlflow."):
             tags.setdefault(name, value)
     git, command = _topic(run, "git"), _topic(run, "command")
-    for name, part in _GIT.items():
+    for name, part in GIT.items():
         if isinstance(git.get(part), str):
             tags.setdefault(name, git[part])
     if command.get("script"):
-        tags.setdefault(_SOURCE_NAME, str(command["script"]))
+        tags.setdefault(SOURCE_NAME, str(command["script"]))
     return tags
 
 
@@ -279,11 +279,11 @@ def tag_events(tags: Mapping[str, str]) -> list[Event]:
 def source_info(tags: Mapping[str, str]) -> list[Event]:
     """Return what MLflow's tags tell of a run's code, where the portal shows it."""
     topics: dict[str, Any] = {}
-    git = {part: tags[name] for name, part in _GIT.items() if tags.get(name)}
+    git = {part: tags[name] for name, part in GIT.items() if tags.get(name)}
     if git:
         topics["git"] = git
-    if tags.get(_SOURCE_NAME):
-        topics["command"] = {"script": tags[_SOURCE_NAME]}
+    if tags.get(SOURCE_NAME):
+        topics["command"] = {"script": tags[SOURCE_NAME]}
     return [InfoSet(topics)] if topics else []
 
 
