@@ -1,12 +1,23 @@
+import { readFileSync } from "node:fs";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 /** Where `tracklog ui` listens unless told otherwise; `npm run dev` asks it for data. */
 const SERVER = "http://127.0.0.1:7777";
 
+/** The list of licences below knows of scripts only; the font's asks to be carried along, too. */
+const fontLicence: Plugin = {
+  name: "font-licence",
+  generateBundle() {
+    const source = readFileSync("node_modules/@fontsource-variable/inter/LICENSE");
+    this.emitFile({ type: "asset", fileName: "licence-inter.txt", source });
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [svelte()],
+  plugins: [svelte(), fontLicence],
   build: {
     outDir: "../src/tracklog/server/portal",
     emptyOutDir: true,

@@ -52,7 +52,8 @@ export interface Paper {
   warn: string;
 }
 
-export const FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
+export const FONT_FAMILY =
+  "Inter, system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
 const SMALL_PX = 11;
 
 export function resolve(ink: Ink, paper: Paper): string {

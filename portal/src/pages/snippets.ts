@@ -10,6 +10,8 @@ export const SNIPPET_TITLES: Record<SnippetName, string> = {
   mlflow: "MLflow",
   lightning: "Lightning",
 };
+/** Said above a program that logs. */
+export const PASTE = t("Run this in Python. The chart appears here by itself, while it logs.");
 /** What must be installed for it. */
 export const SNIPPET_PACKAGES: Record<SnippetName, string> = {
   tracklog: "tracklog",
@@ -17,6 +19,9 @@ export const SNIPPET_PACKAGES: Record<SnippetName, string> = {
   mlflow: "mlflow-skinny",
   lightning: "lightning mlflow-skinny",
 };
+
+/** Which of them register a model in a few lines. */
+export const MODEL_SNIPPETS = ["tracklog", "azureml", "mlflow"] as const;
 
 /** JSON strings are Python strings, as long as no lone surrogate is in them. */
 const python = (text: string) => JSON.stringify(text);
@@ -75,6 +80,47 @@ x = torch.linspace(-1, 1, 256).unsqueeze(1)
 data = DataLoader(TensorDataset(x, 3 * x + 1), batch_size=16)
 logger = MLFlowLogger(${group}, tracking_uri=${where})
 Trainer(max_epochs=5, logger=logger, log_every_n_steps=1, enable_checkpointing=False).fit(Line(), data)
+`;
+  }
+}
+
+/** Trains next to nothing, and registers what came out as the first version of a model. */
+export function modelSnippet(name: (typeof MODEL_SNIPPETS)[number], model: string, server: string): string {
+  const [where, title] = [python(server), python(model)];
+  switch (name) {
+    case "tracklog":
+      return `from pathlib import Path
+
+import tracklog
+
+with tracklog.start_run(experiment="first", uri=${where}) as run:
+    Path("model.json").write_text('{"weight": 3, "bias": 1}')
+    run.register_model(${title}, "model.json")
+`;
+    case "azureml":
+      return `from pathlib import Path
+
+from azureml.core import Experiment, Workspace
+
+run = Experiment(Workspace(${where}), "first").start_logging()
+Path("model.json").write_text('{"weight": 3, "bias": 1}')
+run.upload_file("outputs/model.json", "model.json")
+run.register_model(${title}, model_path="outputs/model.json")
+run.complete()
+`;
+    case "mlflow":
+      return `from pathlib import Path
+
+import mlflow
+
+mlflow.set_tracking_uri(${where})
+mlflow.set_experiment("first")
+with mlflow.start_run() as run:
+    Path("model.json").write_text('{"weight": 3, "bias": 1}')
+    mlflow.log_artifact("model.json")
+client = mlflow.MlflowClient()
+client.create_registered_model(${title})
+client.create_model_version(${title}, f"runs:/{run.info.run_id}/model.json", run.info.run_id)
 `;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { complete, isCondition, repair, tokenize, type Vocabulary, withCondition } from "./filter";
+import { complete, isCondition, isHalfWritten, repair, tokenize, type Vocabulary, withCondition } from "./filter";
 
 const vocabulary: Vocabulary = {
   params: ["lr", "model.name", "batch size"],
@@ -116,4 +116,25 @@ test("conditions are joined so that both hold", () => {
   expect(withCondition("some words", "a = 1")).toBe("a = 1");
   expect(withCondition("name = 'x'", "a = 1")).toBe("name = 'x' and a = 1");
   expect(withCondition("name = 'x' or b = 2", "a = 1")).toBe("(name = 'x' or b = 2) and a = 1");
+});
+
+test.each([
+  ["metrics.loss <", true],
+  ["metrics.loss < 0.5 and", true],
+  ["metrics.loss < 0.5 and par", true],
+  ["not metrics.loss", true],
+  ["params.model = 'res", true],
+  ["params.model = '", true],
+  ["(metrics.loss < 0.5", true],
+  ["status in ('Completed'", true],
+  ["min(metrics.loss", true],
+  ["metrics.loss < 0.5", false],
+  ["metrics.loss < 0.5 and params.lr is null", false],
+  ["status in ('Completed', 'Failed')", false],
+  ["min(metrics.loss) > 1", false],
+  ["params.`odd name` = 'it''s'", false],
+  ["lr < 0.5", false],
+  ["", false],
+])("%s is half written: %s", (text, expected) => {
+  expect(isHalfWritten(text)).toBe(expected);
 });

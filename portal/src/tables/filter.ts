@@ -242,6 +242,17 @@ function values(term: string, vocabulary: Vocabulary): Suggestion[] {
   return vocabulary.values(term).map(item);
 }
 
+/** Whether a condition stops where something has to follow: the server would only say so. */
+export function isHalfWritten(text: string): boolean {
+  const tokens = tokenize(text);
+  const last = tokens.at(-1);
+  if (last === undefined) return false;
+  if (stateAfter(tokens).expects !== "joint") return true;
+  if (/^['"`]/.test(last.text) && (last.text.length < 2 || !last.text.endsWith(last.text[0] ?? ""))) return true;
+  const depth = tokens.reduce((sum, { kind }) => sum + (kind === "open" ? 1 : kind === "close" ? -1 : 0), 0);
+  return depth > 0;
+}
+
 /** Where the reader probably forgot a prefix: `lr` at the place of an error, when there is a param `lr`. */
 export function repair(text: string, position: number, vocabulary: Vocabulary): { text: string; term: string } | null {
   const token = tokenize(text).find((one) => one.start <= position && position < one.end);
