@@ -38,9 +38,9 @@ interface Request {
 }
 
 /** Series in one request: few enough that the first charts need not wait for all. */
-const MAX_SERIES = 250;
-/** Browsers open six connections to a host, one is the event stream's. */
-const MAX_REQUESTS = 3;
+const MAX_SERIES = 100;
+/** One is answered while another travels; more would share the server's time, and all come late. */
+const MAX_REQUESTS = 2;
 /** Numbers kept of charts that have gone: some tens of megabytes. */
 const MAX_KEPT_ROWS = 400_000;
 

@@ -204,7 +204,8 @@ export class RunsState {
       };
     });
     $effect(() => () => this.list.close());
-    $effect(() => this.#follow());
+    // Before the page is built: its curves are what one waits for longest.
+    $effect.pre(() => this.#follow());
     // The selection goes with the address, both ways.
     $effect(() => {
       const ids = this.selected.size > MAX_ADDRESSED ? [] : [...this.selected];
@@ -447,7 +448,7 @@ export class RunsState {
     };
     let isOver = false;
     const pace = paced(load);
-    pace.ask();
+    void load();
     const stop = live.subscribe((changes) => {
       const ids = new Set([...selected, ...extra]);
       const isNewest = selected.length === 0;

@@ -9,7 +9,8 @@ elements). A reader can hand the bytes to a typed array without copying.
 Equal columns are sent once: series of one run have their steps in common, runs of one script too.
 A frame for a screen (`encode_series(…, screen=True)`) leaves `first` and `last` of buckets away but for the last one's `last`,
 and has numbers as `f4t` where four bytes show the curve: floats whose bytes lie in planes (byte 0 of all, then byte 1 …),
-which compress better.
+which compress better. Least and greatest values of buckets are rounded outwards, to five digits at least and to less than a
+screen tells apart.
 
 Values that JSON cannot say travel exactly: in `values` of a text or mixed series NaN and ±inf are
 `{"float": "nan" | "inf" | "-inf"}`.
@@ -34,8 +35,10 @@ _LENGTH = struct.Struct("<I")
 _ALIGNMENT = 8  # what Float64Array and BigInt64Array of a browser ask for
 _DTYPES = {"f8": "<f8", "i8": "<i8", "u4": "<u4", "u1": "|u1", "f4t": "<f4"}
 _BUCKET_COLUMNS = ("x", "x_last", "first", "last", "min", "max", "mean")
-_SCREEN_COLUMNS = ("min", "max", "mean")
 _F4_SPAN = 2.0**-9  # of the largest value: then a float of 4 bytes has 2**14 levels over the span, more than a screen has lines
+_F4_BITS = 23  # of a float's mantissa
+_ENVELOPE_BITS = 15  # kept of it: five decimal digits, in more than the eye sees as different
+_ENVELOPE_LEVELS = 12  # 2**12 levels over the span of a curve, whatever its size: a high screen has half as many lines
 _EXACT_COLUMNS = ("x", "last")  # the other columns of a bucket with one point follow from these
 _MAX_U4 = 2**32 - 1
 
@@ -87,8 +90,7 @@ def encode_series(series: list[SeriesBuckets], *, screen: bool = False) -> bytes
             if one.non_finite.any():
                 columns["non_finite"] = body.add(np.minimum(one.non_finite, _MAX_U4), "u4")
             if screen:
-                dtype = _screen_dtype(one)
-                columns |= {name: body.add(getattr(one, name), dtype) for name in _SCREEN_COLUMNS}
+                columns |= {name: body.add(values, dtype) for name, (values, dtype) in _screen_columns(one).items()}
                 end = to_json(float(one.last[-1]))
         described.append(
             _Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns, end)
@@ -96,11 +98,32 @@ def encode_series(series: list[SeriesBuckets], *, screen: bool = False) -> bytes
     return body.frame(_SeriesHeader(described))
 
 
-def _screen_dtype(series: SeriesBuckets) -> str:
-    """Return the smallest dtype that shows a curve: small changes of large values need all eight bytes."""
+def _screen_columns(series: SeriesBuckets) -> dict[str, tuple[Array, str]]:
+    """Return what shows a curve, each column with the smallest dtype: small changes of large values need all eight bytes."""
+    columns = {"min": series.min, "max": series.max, "mean": series.mean}
     low, high = np.fmin.reduce(series.min), np.fmax.reduce(series.max)
     size = max(abs(low), abs(high))
-    return "f4t" if 1e-30 < size < 1e30 and high - low > size * _F4_SPAN else "f8"
+    if not (1e-30 < size < 1e30 and high - low > size * _F4_SPAN):
+        return {name: (values, "f8") for name, values in columns.items()}
+    kept = max(_ENVELOPE_BITS, _ENVELOPE_LEVELS + math.ceil(math.log2(size / (high - low))))
+    is_wide = series.max > series.min  # a bucket of equal values stays one
+    for name in ("min", "max"):
+        columns[name] = np.where(is_wide, _rounded(columns[name], up=name == "max", kept=kept), columns[name])
+    return {name: (values, "f4t") for name, values in columns.items()}
+
+
+def _rounded(values: Array, *, up: bool, kept: int) -> Array:
+    """Return floats of four bytes whose mantissas end after `kept` bits, rounded up or down; what ends in zeros compresses.
+
+    Infinities and NaN stay what they are.
+    """
+    rest = np.uint32((1 << max(0, _F4_BITS - kept)) - 1)
+    near = values.astype(np.float32)
+    near = np.where(near < values if up else near > values, np.nextafter(near, np.float32(np.inf if up else -np.inf)), near)
+    bits = near.view(np.uint32)
+    grows = np.signbit(near) != up  # away from zero
+    rounded: Array = ((bits + np.where(grows, rest, np.uint32(0))) & ~rest).view(np.float32)
+    return rounded
 
 
 def decode_series(data: bytes) -> list[SeriesBuckets]:
