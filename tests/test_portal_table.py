@@ -257,7 +257,7 @@ def test_seeds_are_grouped_with_mean_and_spread(page: Page, nets: RunningServer)
     expect(groups).to_have_count(6)
     best = groups.first
     expect(best).to_contain_text("lr 0.01")
-    expect(best).to_contain_text("0.05 ± 0.01")
+    expect(best).to_contain_text("0.050 ± 0.010")
     expect(best).to_contain_text("3 values")
     expect(best).to_contain_text("sgd")
 

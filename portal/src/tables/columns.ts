@@ -378,7 +378,7 @@ const FIXED_WIDTHS: Record<string, number> = {
   description: 200,
 };
 /** Of a digit of the table's font, px. */
-const CHAR_PX = 7.4;
+const CHAR_PX = 8;
 
 /** A width that the label and nearly all values fit, px. */
 export function autoWidth(id: ColumnId, runs: readonly RunInfo[]): number {

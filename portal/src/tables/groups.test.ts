@@ -23,7 +23,7 @@ test("a mean has the places that its spread gives sense to", () => {
 
   expect(text(spread(0.412345, 0.0312), "std")).toBe("0.412 ± 0.031");
   expect(text(spread(1234.5678, 25.4), "std")).toBe("1235 ± 25");
-  expect(text(spread(0.9, 0.02, 4), "sem")).toBe("0.9 ± 0.01");
+  expect(text(spread(0.9, 0.02, 4), "sem")).toBe("0.900 ± 0.010");
   expect(text(spread(0.5, null, 1), "std")).toBe("0.5");
   expect(text(spread(0.5, 0), "std")).toBe("0.5 ± 0");
   expect(text(spread(2, 0.5), "range")).toBe("2 1 … 3");

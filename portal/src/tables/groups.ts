@@ -1,11 +1,14 @@
 /** How groups of runs are named and their numbers told. */
 
 import type { ParamValue, RunGroup, Spread } from "../api/types";
-import { formatNumber, formatValue } from "../ui/format";
+import { formatFixed, formatNumber, formatValue } from "../ui/format";
 import { naturalCompare } from "../ui/natural";
 import { type ColumnId, columnLabel, splitId } from "./columns";
 
 export type SpreadKind = "std" | "sem" | "range";
+
+/** What mean and spread of a metric need beside each other, px. */
+export const SPREAD_PX: Record<SpreadKind, number> = { std: 136, sem: 136, range: 184 };
 
 /** A group's values with their names: "lr 0.1 · optimizer sgd". */
 export function groupTitle(group: RunGroup, by: readonly ColumnId[]): { label: string; value: string }[] {
@@ -42,8 +45,8 @@ export function spreadText(spread: Spread, kind: SpreadKind): { mean: string; sp
   const isPlain = places <= 8 && Math.abs(spread.mean) < 1e6 && Math.abs(spread.mean) >= 1e-4;
   if (!isPlain) return { mean: formatNumber(spread.mean, 4), spread: `± ${formatNumber(half, 2)}` };
   return {
-    mean: formatNumber(Number(spread.mean.toFixed(places)), 15),
-    spread: `± ${formatNumber(Number(half.toFixed(places)), 15)}`,
+    mean: formatFixed(spread.mean, places),
+    spread: `± ${formatFixed(half, places)}`,
   };
 }
 

@@ -28,7 +28,7 @@ import {
   splitId,
 } from "./columns";
 import { FILTER_ATTRIBUTES, isCondition, quoted, type Vocabulary } from "./filter";
-import type { SpreadKind } from "./groups";
+import { SPREAD_PX, type SpreadKind } from "./groups";
 import { ALL, type Ask, RunsList } from "./runs.svelte";
 
 /** Runs whose curves are drawn while none is selected; and at most. */
@@ -109,7 +109,12 @@ export class RunsState {
   columnIds: ColumnId[] = $derived(this.columns.map((column) => column.id));
   /** By what is in the first rows, so that nothing moves while one scrolls. */
   widths: ReadonlyMap<ColumnId, number> = $derived(
-    new Map(this.columns.map(({ id, width }) => [id, width ?? this.#autoWidth(id, this.list.sample)])),
+    new Map(
+      this.columns.map(({ id, width }) => {
+        const least = this.groupBy.length > 0 && splitId(id).kind.startsWith("metric") ? SPREAD_PX[this.spread] : 0;
+        return [id, width ?? Math.max(least, this.#autoWidth(id, this.list.sample))];
+      }),
+    ),
   );
   #autoWidths = new Map<ColumnId, number>();
   digits: ReadonlyMap<ColumnId, number> = $derived(
