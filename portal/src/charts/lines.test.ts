@@ -1,6 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { SeriesBuckets } from "../api/types";
-import { type Curve, curveOf, grouped, lineFigure, quantile, type Source, summarise, valueAt, wantsLog } from "./lines";
+import {
+  type Curve,
+  curveOf,
+  grouped,
+  hullOf,
+  lineFigure,
+  quantile,
+  type Source,
+  summarise,
+  valueAt,
+  wantsLog,
+} from "./lines";
 import { UNSMOOTHED } from "./smooth";
 
 function source(x: number[], values: number[], more: Partial<SeriesBuckets> = {}): Source {
@@ -50,6 +61,48 @@ describe("curveOf", () => {
 
     expect(Array.from(made.raw ?? [])).toEqual([4, 0, 4]);
     expect(made.y[1]).toBeCloseTo(4 / 3);
+  });
+});
+
+describe("a crowd of lines", () => {
+  const bucketed = (y: number, half: number): Curve =>
+    curveOf(
+      source([0, 50, 100], [y, y, y], {
+        exact: false,
+        x_last: Float64Array.of(0, 50, 100),
+        min: Float64Array.of(y - half, y - half, y - half),
+        max: Float64Array.of(y + half, y + half, y + half),
+        n: Uint32Array.of(2, 2, 2),
+        end: y,
+      }),
+      UNSMOOTHED,
+    );
+
+  test("has one band from the least to the greatest of all, and solid lines", () => {
+    const crowd = Array.from({ length: 25 }, (_, at) => ({ ...bucketed(at, 2), dash: [6, 3] }));
+
+    const { marks, traces } = lineFigure(crowd, OPTIONS);
+
+    const bands = marks.flatMap((mark) => (mark.kind === "band" ? [mark] : []));
+    expect(bands.map((band) => [band.low[160], band.high[160]])).toEqual([[-2, 26]]);
+    expect(marks.filter((mark) => mark.kind === "line" && mark.dash !== undefined)).toEqual([]);
+    expect(traces.every((trace) => trace.dash.length === 0)).toBe(true);
+  });
+
+  test("shows a spike between two places, and nothing where a line breaks", () => {
+    const x = Float64Array.of(0, 10.07, 20, 60, 100);
+    const spike = {
+      ...bucketed(0, 1),
+      x,
+      low: Float64Array.of(0, 0, 0, Number.NaN, 0),
+      high: Float64Array.of(1, 99, 1, Number.NaN, 1),
+    };
+
+    const hull = hullOf([spike], [0, 100], false);
+
+    expect(Math.max(...(hull?.high ?? []).filter((value) => value > 0))).toBe(99);
+    expect(hull?.high[Math.round(0.6 * 319)]).toBeNaN();
+    expect(hullOf([curve([0, 1], [1, 2])], [0, 1], false)).toBeNull();
   });
 });
 

@@ -266,23 +266,76 @@ export interface LineFigure extends Figure {
   hidden: number;
 }
 
-/** More lines than this have no band of their own: they would add up to a fog. */
-const MAX_BANDS = 60;
+/**
+ * More lines than this are a crowd: their bands would add up to a fog and their dashes to noise. One band tells the least and the
+ * greatest of all of them; a line stands out when it is pointed at.
+ */
+const CROWD = 24;
+const HULL_PLACES = 320;
+
+/** Least and greatest of all curves together, at even places along the axis; null: none of them stands for more than points. */
+export function hullOf(
+  curves: Curve[],
+  [from, to]: [number, number],
+  logX: boolean,
+): Pick<Summary, "x" | "low" | "high"> | null {
+  const banded = curves.filter((curve) => curve.low !== null && curve.raw === null && !curve.isMean);
+  const [start, end] = logX ? [Math.log(from), Math.log(to)] : [from, to];
+  if (banded.length === 0 || !(end > start)) return null;
+  const x = Float64Array.from({ length: HULL_PLACES }, (_, at) => {
+    const place = start + ((end - start) * at) / (HULL_PLACES - 1);
+    return logX ? Math.exp(place) : place;
+  });
+  const low = new Float64Array(HULL_PLACES).fill(Number.NaN);
+  const high = new Float64Array(HULL_PLACES).fill(Number.NaN);
+  const placeOf = (value: number) => (((logX ? Math.log(value) : value) - start) / (end - start)) * (HULL_PLACES - 1);
+  const take = (at: number, least: number, greatest: number) => {
+    if (!(low[at] !== undefined && least >= low[at])) low[at] = least;
+    if (!(high[at] !== undefined && greatest <= high[at])) high[at] = greatest;
+  };
+  for (const curve of banded) {
+    let before: { place: number; least: number; greatest: number } | null = null;
+    for (let row = 0; row < curve.x.length; row++) {
+      const [least, greatest] = [curve.low?.[row] ?? Number.NaN, curve.high?.[row] ?? Number.NaN];
+      const place = placeOf(curve.x[row] ?? Number.NaN);
+      if (!Number.isFinite(least) || !Number.isFinite(greatest) || Number.isNaN(place)) {
+        before = null; // where a line breaks, its band does
+        continue;
+      }
+      // To the nearest place: a spike between two of them still shows.
+      const own = Math.round(place);
+      if (own >= 0 && own < HULL_PLACES) take(own, least, greatest);
+      if (before !== null) {
+        const last = Math.min(HULL_PLACES - 1, Math.floor(place));
+        for (let at = Math.max(0, Math.ceil(before.place)); at <= last; at++) {
+          const share = (at - before.place) / (place - before.place || 1);
+          take(
+            at,
+            before.least + share * (least - before.least),
+            before.greatest + share * (greatest - before.greatest),
+          );
+        }
+      }
+      before = { place, least, greatest };
+    }
+  }
+  return { x, low, high };
+}
 
 export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   const { x, logX, logY, zoom, backdrop } = options;
   const many = curves.length > 1;
+  const isCrowd = curves.length > CROWD;
   const marks: Mark[] = [];
   if (backdrop !== null) {
     marks.push({ kind: "band", x: backdrop.x, low: backdrop.low, high: backdrop.high, ink: "soft", alpha: 0.16 });
     marks.push({ kind: "line", x: backdrop.x, y: backdrop.centre, ink: "soft", width: 1, dash: [3, 3], alpha: 0.8 });
   }
+  const shown = zoom ?? xRange(curves, backdrop, logX);
+  const hull = isCrowd && shown !== null ? hullOf(curves, shown, logX) : null;
+  if (hull !== null) marks.push({ kind: "band", x: hull.x, low: hull.low, high: hull.high, ink: "soft", alpha: 0.14 });
   for (const curve of curves)
-    if (
-      curve.low !== null &&
-      curve.high !== null &&
-      (curve.isMean || (curve.raw === null && curves.length <= MAX_BANDS))
-    )
+    if (curve.low !== null && curve.high !== null && (curve.isMean || (curve.raw === null && !isCrowd)))
       marks.push({
         kind: "band",
         x: curve.x,
@@ -302,7 +355,13 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
         alpha: curves.length > 12 ? 0.12 : 0.26,
       });
   for (const curve of curves)
-    marks.push({ kind: "line", x: curve.x, y: curve.y, ink: curve.ink, dash: curve.dash, width: many ? 1.5 : 1.6 });
+    marks.push({
+      kind: "line",
+      x: curve.x,
+      y: curve.y,
+      ink: curve.ink,
+      ...(isCrowd ? { width: 1, alpha: 0.8 } : { dash: curve.dash, width: many ? 1.5 : 1.6 }),
+    });
   for (const curve of curves)
     for (const shape of ["cross", "up", "down"] as const) {
       const odd = curve.odd.filter((one) => one.shape === shape);
@@ -311,8 +370,6 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       marks.push({ kind: "glyphs", shape, x: ox, y: oy, ink: curve.ink });
     }
 
-  const ranges = xRange(curves, backdrop, logX);
-  const shown = zoom ?? ranges;
   const y = yRange(curves, backdrop, shown, options);
   return {
     x: xAxis(x, logX, tightRange(shown, logX), options.titleX),
@@ -327,7 +384,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       run: curve.run,
       label: curve.label,
       ink: curve.ink,
-      dash: curve.dash,
+      dash: isCrowd ? [] : curve.dash,
       x: curve.x,
       y: curve.y,
       note: (row) => noteOf(curve, row),
