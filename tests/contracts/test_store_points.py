@@ -501,6 +501,40 @@ def test_a_zoom_shows_only_its_range(
         check_buckets(found[0], [(float(i), values[i]) for i in expected], buckets)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "before", "after"),
+    [
+        (None, None, None, None),
+        (0, 40, None, None),
+        (12, 18, (10.0, math.inf), (20.0, 4.0)),  # between two points: nothing in it, and a line through it all the same
+        (10, 20, (0.0, 0.0), (30.0, math.nan)),
+        (50, 60, (40.0, 8.0), None),
+        (-9, -1, None, (0.0, 0.0)),
+    ],
+)
+@pytest.mark.parametrize("buckets", [1, 100])
+def test_a_zoom_brings_the_neighbours_of_its_range(
+    store: Store,
+    experiment: str,
+    start: float | None,
+    end: float | None,
+    before: tuple[float, float] | None,
+    after: tuple[float, float] | None,
+    buckets: int,
+) -> None:
+    writer = Writer(experiment=experiment).start()
+    for step, value in [(0, 0.0), (10, -math.inf), (10, 2.0), (10, math.inf), (20, 4.0), (30, math.nan), (40, 8.0)]:
+        writer.log("m", value, step)
+    store.apply(writer.batch())
+
+    (found,) = store.series(SeriesQuery([writer.run_id], start=start, end=end, buckets=buckets))
+
+    for neighbour, wanted in ((found.before, before), (found.after, after)):
+        assert (neighbour is None) == (wanted is None)
+        if neighbour is not None and wanted is not None:
+            assert same_floats(neighbour, wanted)
+
+
 @pytest.mark.parametrize("x", ["time", "relative"])
 @pytest.mark.parametrize("buckets", [30, 5000])
 def test_a_series_over_time_ascends_by_time(store: Store, experiment: str, x: str, buckets: int) -> None:

@@ -22,12 +22,15 @@ const head = { run_id: "r", name: "loss", column: "", kind: "scalar", count: 2, 
 describe("decodeSeries", () => {
   test("fills the columns that an exact series leaves out", () => {
     const columns = { x: { dtype: "f8", offset: 0, length: 2 }, last: { dtype: "f8", offset: 16, length: 2 } };
-    const bytes = frame({ series: [{ ...head, exact: true, columns }] }, [
+    const beside = { before: [-1, { float: "inf" }] };
+    const bytes = frame({ series: [{ ...head, exact: true, columns, ...beside }] }, [
       Float64Array.of(0, 1),
       Float64Array.of(5, Number.NaN),
     ]);
 
     const [series] = decodeSeries(bytes);
+
+    expect([series?.before, series?.after]).toEqual([[-1, Number.POSITIVE_INFINITY], null]);
 
     expect(Array.from(series?.x ?? [])).toEqual([0, 1]);
     expect(Array.from(series?.max ?? [])).toEqual([5, Number.NaN]);

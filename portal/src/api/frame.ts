@@ -23,6 +23,8 @@ interface SeriesHead {
   exact: boolean;
   columns: Record<string, Span>;
   end?: unknown;
+  before?: unknown[];
+  after?: unknown[];
 }
 
 interface ColumnsHead {
@@ -65,7 +67,8 @@ function counts(frame: ArrayBuffer, data: number, span: Span | undefined): Uint3
 export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
   const { head, data } = open<{ series: SeriesHead[] }>(frame);
   return head.series.map((series) => {
-    const { columns, end, ...rest } = series;
+    const { columns, end, before, after, ...sent } = series;
+    const rest = { ...sent, before: pointOf(before), after: pointOf(after) };
     const x = floats(frame, data, columns["x"]);
     if (series.exact) {
       const mean = floats(frame, data, columns["last"]);
@@ -94,6 +97,10 @@ export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
       end: Number(plainValue(end)),
     };
   });
+}
+
+function pointOf(sent: unknown[] | undefined): [x: number, value: number] | null {
+  return sent === undefined ? null : [Number(plainValue(sent[0])), Number(plainValue(sent[1]))];
 }
 
 export function decodeColumns(frame: ArrayBuffer): MetricColumns {

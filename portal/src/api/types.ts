@@ -214,6 +214,9 @@ export interface SeriesBuckets {
   non_finite: Uint32Array | null;
   /** Value of the last point in range, NaN when there is none. */
   end: number;
+  /** The points on both sides of the asked range, as x and value: where a line comes from and goes to; null: none. */
+  before: [x: number, value: number] | null;
+  after: [x: number, value: number] | null;
 }
 
 /** Every point of one series, ascending by (step, time). */

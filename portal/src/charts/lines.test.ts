@@ -5,6 +5,7 @@ import {
   curveOf,
   grouped,
   hullOf,
+  isDrawn,
   lineFigure,
   quantile,
   type Source,
@@ -20,7 +21,8 @@ function source(x: number[], values: number[], more: Partial<SeriesBuckets> = {}
   const series: SeriesBuckets = {
     run_id: "r", name: "m", column: "", kind: "scalar", count: x.length, in_range: x.length, exact: true,
     x: Float64Array.from(x), x_last: Float64Array.from(x), mean, min: mean, max: mean,
-    n: new Uint32Array(x.length).fill(1), non_finite: odd.includes(1) ? odd : null, end: mean.at(-1) ?? Number.NaN, ...more,
+    n: new Uint32Array(x.length).fill(1), non_finite: odd.includes(1) ? odd : null, end: mean.at(-1) ?? Number.NaN,
+    before: null, after: null, ...more,
   }; // biome-ignore format: one record
   return { run: "r", label: "r", ink: 0, dash: [], series, group: null };
 }
@@ -54,6 +56,24 @@ describe("curveOf", () => {
     expect(Array.from(made.y)).toEqual([3, 4, 2]);
     expect(Array.from(made.low ?? [])).toEqual([-1, 0, 0]);
     expect(made.high?.[1]).toBe(4);
+  });
+
+  test("a line goes on to the points beyond the range in view", () => {
+    const exact = curveOf(source([5], [1], { before: [0, 9], after: [20, Number.NaN] }), UNSMOOTHED);
+    const buckets = { exact: false, x_last: Float64Array.of(4), n: Uint32Array.of(5), end: 2 };
+    const bucketed = curveOf(source([0], [3], { ...buckets, before: [-2, 8], after: [6, 7] }), UNSMOOTHED);
+
+    expect(Array.from(exact.x)).toEqual([0, 5, 20]);
+    expect(Array.from(exact.y)).toEqual([9, 1, Number.NaN]);
+    expect(exact.odd).toEqual([]);
+    expect(Array.from(bucketed.x)).toEqual([-2, 0, 4, 6]);
+    expect(Array.from(bucketed.low ?? [])).toEqual([8, 3, 3, 7]);
+    expect(Array.from(bucketed.n ?? [])).toEqual([1, 5, 1, 1]);
+  });
+
+  test("between two points there is the line that joins them, and nothing beyond the last", () => {
+    expect(isDrawn(source([], [], { before: [0, 0], after: [100, 10] }).series)).toBe(true);
+    expect(isDrawn(source([], [], { before: [0, 0] }).series)).toBe(false);
   });
 
   test("smoothing keeps the raw line", () => {
@@ -143,6 +163,21 @@ describe("groups", () => {
 });
 
 describe("lineFigure", () => {
+  test("between two points the axis shows where the line passes, not where it comes from", () => {
+    const through = curveOf(source([], [], { before: [0, 0], after: [100, 10] }), UNSMOOTHED);
+    const [low, high] = lineFigure([through], { ...OPTIONS, zoom: [40, 60] }).y.range;
+    const [lowLog, highLog] = lineFigure([curveOf(source([], [], { before: [0, 1], after: [2, 100] }), UNSMOOTHED)], {
+      ...OPTIONS,
+      logY: true,
+      zoom: [1, 2],
+    }).y.range;
+
+    expect(low).toBeCloseTo(3.88);
+    expect(high).toBeCloseTo(6.12);
+    expect(lowLog).toBeCloseTo(10 / 10 ** 0.05);
+    expect(highLog).toBeCloseTo(100 * 10 ** 0.05);
+  });
+
   test("a logarithmic axis says what it cannot show", () => {
     const figure = lineFigure([curve([0, 1, 2], [-1, 0, 10])], { ...OPTIONS, logY: true });
 

@@ -51,42 +51,57 @@ export function curveOf(source: Source, smoothing: Smoothing): Curve {
   const { run, label, ink, dash } = source;
   const common = { run, label, ink, dash, ...(source.href === undefined ? {} : { href: source.href }), isMean: false };
   const isSmoothed = smoothing.points > 1 && series.x.length > 2;
+  // Beyond the range in view the line goes on to the points that are next there.
+  const { before, after } = series;
+  const led = (values: Numbers, side: 0 | 1) => between(before?.[side], values, after?.[side]);
+  const first = before === null ? 0 : 1;
   if (series.exact) {
-    const y = isSmoothed ? smooth(series.mean, series.n, smoothing) : series.mean;
-    const odd = oddOf(series, series.x, y);
-    return { ...common, x: series.x, y, raw: isSmoothed ? series.mean : null, low: null, high: null, n: null, odd };
+    const [x, raw] = [led(series.x, 0), led(series.mean, 1)];
+    const y = isSmoothed ? smooth(raw, new Uint8Array(x.length).fill(1), smoothing) : raw;
+    const odd = oddOf(series, x, y, first);
+    return { ...common, x, y, raw: isSmoothed ? raw : null, low: null, high: null, n: null, odd };
   }
   // A bucket stands in the middle of its points; the line begins and ends where the series does, at its last value.
   const rows = series.x.length;
-  const x = new Float64Array(rows + 1);
-  for (let at = 0; at < rows; at++) x[at] = ((series.x[at] ?? 0) + (series.x_last[at] ?? 0)) / 2;
-  x[0] = series.x[0] ?? 0;
-  x[rows] = series.x_last[rows - 1] ?? 0;
-  const raw = extended(series.mean, series.end);
-  const low = extended(series.min, series.min[rows - 1] ?? Number.NaN);
-  const high = extended(series.max, series.max[rows - 1] ?? Number.NaN);
-  const n = new Uint32Array(rows + 1);
-  n.set(series.n);
-  n[rows] = 1;
-  for (let at = 0; at <= rows; at++) {
+  const places = new Float64Array(rows + 1);
+  for (let at = 0; at < rows; at++) places[at] = ((series.x[at] ?? 0) + (series.x_last[at] ?? 0)) / 2;
+  places[0] = series.x[0] ?? 0;
+  places[rows] = series.x_last[rows - 1] ?? 0;
+  const x = led(places, 0);
+  const raw = led(between(undefined, series.mean, series.end), 1);
+  const low = led(between(undefined, series.min, series.min[rows - 1] ?? Number.NaN), 1).slice();
+  const high = led(between(undefined, series.max, series.max[rows - 1] ?? Number.NaN), 1).slice();
+  const n = new Uint32Array(x.length).fill(1);
+  n.set(series.n, first);
+  for (let at = 0; at < x.length; at++) {
     // An infinite end of a band is drawn as a mark; the band itself ends at the rest of its points.
     if (low[at] === Number.NEGATIVE_INFINITY) low[at] = raw[at] ?? Number.NaN;
     if (high[at] === Number.POSITIVE_INFINITY) high[at] = raw[at] ?? Number.NaN;
   }
   let y: Numbers = raw;
   if (isSmoothed) y = smooth(raw, n, smoothing);
-  const odd = oddOf(series, x, y);
+  const odd = oddOf(series, x, y, first);
   return { ...common, x, y, raw: isSmoothed ? raw : null, low, high, n, odd };
 }
 
-function extended(values: Numbers, last: number): Float64Array {
-  const out = new Float64Array(values.length + 1);
-  out.set(values);
-  out[values.length] = last;
+/** Values with one more in front and one more behind, as far as there are; the same array without. */
+function between(before: number | undefined, values: Numbers, after: number | undefined): Numbers {
+  if (before === undefined && after === undefined) return values;
+  const first = before === undefined ? 0 : 1;
+  const out = new Float64Array(first + values.length + (after === undefined ? 0 : 1));
+  if (before !== undefined) out[0] = before;
+  out.set(values, first);
+  if (after !== undefined) out[out.length - 1] = after;
   return out;
 }
 
-function oddOf(series: SeriesBuckets, x: Numbers, y: Numbers): Odd[] {
+/** Whether there is anything to draw: points in view, or a line that passes through it. */
+export function isDrawn(series: SeriesBuckets): boolean {
+  return series.x.length > 0 || (series.before !== null && series.after !== null);
+}
+
+/** `first`: the row of x and y where the series itself begins. */
+function oddOf(series: SeriesBuckets, x: Numbers, y: Numbers, first: number): Odd[] {
   const { non_finite: odd } = series;
   if (odd === null) return [];
   const found: Odd[] = [];
@@ -96,9 +111,9 @@ function oddOf(series: SeriesBuckets, x: Numbers, y: Numbers): Odd[] {
       const isUp = series.max[at] === Number.POSITIVE_INFINITY;
       const isDown = series.min[at] === Number.NEGATIVE_INFINITY;
       const shape = isUp ? "up" : isDown ? "down" : "cross";
-      found.push({ x: x[at] ?? 0, y: before, shape });
+      found.push({ x: x[first + at] ?? 0, y: before, shape });
     }
-    const value = y[at] ?? Number.NaN;
+    const value = y[first + at] ?? Number.NaN;
     if (Number.isFinite(value)) before = value;
   }
   return found;
@@ -430,19 +445,29 @@ function yRange(
   curves: Curve[],
   backdrop: Summary | null,
   shown: [number, number] | null,
-  { logY, clip }: LineOptions,
+  { logX, logY, clip }: LineOptions,
 ): { range: [number, number]; clipped: number } {
   const extent = new Extent();
   const bulk: number[] = [];
   const rowsOf = (x: Numbers): [number, number] => {
     if (shown === null) return [0, x.length];
-    // One row more on either side: the line goes on to it.
-    return [Math.max(0, rowFrom(x, shown[0]) - 1), Math.min(x.length, rowFrom(x, shown[1]) + 1)];
+    let to = rowFrom(x, shown[1]);
+    while (to < x.length && x[to] === shown[1]) to++;
+    return [rowFrom(x, shown[0]), to];
+  };
+  const add = (x: Numbers, values: Numbers | null, from: number, to: number) => {
+    if (values === null) return;
+    extent.add(values, logY, from, to);
+    // Where the line enters and leaves, not the far points it comes from and goes to.
+    if (shown !== null)
+      extent.add(
+        [crossing(x, values, from, shown[0], logX, logY), crossing(x, values, to, shown[1], logX, logY)],
+        logY,
+      );
   };
   for (const curve of curves) {
     const [from, to] = rowsOf(curve.x);
-    for (const values of [curve.y, curve.low, curve.high, curve.raw])
-      if (values !== null) extent.add(values, logY, from, to);
+    for (const values of [curve.y, curve.low, curve.high, curve.raw]) add(curve.x, values, from, to);
     if (!clip) continue;
     for (let at = from; at < to; at++) {
       const value = (curve.raw ?? curve.y)[at] ?? Number.NaN;
@@ -451,7 +476,7 @@ function yRange(
   }
   if (backdrop !== null) {
     const [from, to] = rowsOf(backdrop.x);
-    extent.add(backdrop.low, logY, from, to).add(backdrop.high, logY, from, to);
+    for (const values of [backdrop.low, backdrop.high]) add(backdrop.x, values, from, to);
   }
   let { range } = extent;
   let clipped = 0;
@@ -468,6 +493,17 @@ function yRange(
     }
   }
   return { range: paddedRange(range, logY), clipped };
+}
+
+/** Height at which a line, straight as it is drawn, passes x = `at` on its way to a row; NaN where it does not. */
+function crossing(x: Numbers, y: Numbers, row: number, at: number, logX: boolean, logY: boolean): number {
+  const along = (value: number) => (logX ? Math.log(value) : value);
+  const up = (value: number) => (logY ? Math.log(value) : value);
+  const [x0, x1, y0, y1] = [x[row - 1], x[row], y[row - 1], y[row]];
+  if (x0 === undefined || x1 === undefined || y0 === undefined || y1 === undefined || x0 === x1) return Number.NaN;
+  const share = (along(at) - along(x0)) / (along(x1) - along(x0));
+  const height = up(y0) * (1 - share) + up(y1) * share;
+  return logY ? Math.exp(height) : height;
 }
 
 /** What a place stands for beside its value. */

@@ -443,7 +443,7 @@ export interface EndLabel {
 /** What one line at the right end of a plot needs. */
 export const END_PX = 12;
 
-/** Paint a dot at the end of each line and its label beside the plot, apart from the others. */
+/** Paint a dot at the end of each line and its label beside the plot, apart from the others. A line that goes on beyond has no dot. */
 export function paintEnds(
   surface: Surface,
   figure: Figure,
@@ -452,15 +452,28 @@ export function paintEnds(
   { x, y }: Scales,
   paper: Paper,
 ): void {
-  const marks: { left: number; top: number; at: number }[] = [];
+  const marks: { left: number; top: number; at: number; isEnd: boolean }[] = [];
+  const right = box.left + box.width;
   figure.traces.forEach((trace, at) => {
-    for (let row = trace.x.length - 1; row >= 0; row--) {
+    const place = (row: number): [number, number] => {
       const value = trace.y[row] ?? Number.NaN;
-      const left = x(trace.x[row] ?? Number.NaN);
-      if (left > box.left + box.width + 1) continue; // beyond the zoom
-      if (!Number.isFinite(value)) continue;
-      const top = y(value);
-      if (!Number.isNaN(top) && left >= box.left - 1) marks.push({ left, top, at });
+      return [x(trace.x[row] ?? Number.NaN), Number.isFinite(value) ? y(value) : Number.NaN];
+    };
+    let [nextLeft, nextTop] = [Number.NaN, Number.NaN];
+    for (let row = trace.x.length - 1; row >= 0; row--) {
+      const [left, top] = place(row);
+      if (left > right + 1) {
+        [nextLeft, nextTop] = [left, top];
+        continue;
+      }
+      if (Number.isNaN(top)) {
+        nextTop = Number.NaN; // a gap: the line ends before it
+        continue;
+      }
+      if (Number.isFinite(nextTop)) {
+        const share = (right - left) / (nextLeft - left);
+        marks.push({ left: right, top: top + share * (nextTop - top), at, isEnd: false });
+      } else if (left >= box.left - 1) marks.push({ left, top, at, isEnd: true });
       return;
     }
   });
@@ -474,7 +487,7 @@ export function paintEnds(
     const trace = figure.traces[mark.at];
     if (trace === undefined) return;
     const fill = resolve(trace.ink, paper);
-    if (mark.top >= box.top - 1 && mark.top <= box.top + box.height + 1)
+    if (mark.isEnd && mark.top >= box.top - 1 && mark.top <= box.top + box.height + 1)
       surface.circles(Float64Array.of(mark.left, mark.top), 2.75, () => fill, 1, paper.card);
     const text = labels?.[mark.at] ?? "";
     if (text !== "") surface.text(text, box.left + box.width + 8, tops[i] ?? mark.top, { fill, size: SMALL_PX });

@@ -250,7 +250,7 @@ class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     `x`: `step`, `time` (ms UTC), `relative` (seconds since the run's start), `column:NAME` (another column of the same
     row or table metric), or `metric:NAME` (another metric of the run: what it was at the point's step or last before it;
     points before its first are left out). `start`, `end`: only points with start <= x <= end, in units of x.
-    A series with at most `buckets` points in range comes back point by point.
+    A series with at most `buckets` points in range comes back point by point, and always with its neighbours beyond.
     """
 
     run_ids: list[str]
@@ -270,6 +270,8 @@ class SeriesBuckets:
     """
 
     __slots__ = (
+        "after",
+        "before",
         "column",
         "count",
         "exact",
@@ -307,6 +309,8 @@ class SeriesBuckets:
         mean: FloatArray,
         n: IntArray,
         non_finite: IntArray,
+        before: tuple[float, float] | None = None,
+        after: tuple[float, float] | None = None,
     ) -> None:
         self.run_id = run_id
         self.name = name
@@ -324,6 +328,8 @@ class SeriesBuckets:
         self.mean = mean  # of its finite points; NaN when it has none
         self.n = n  # points in the bucket
         self.non_finite = non_finite  # of them, NaN or ±inf
+        self.before = before  # (x, value) of the last point with x < start: the line comes from there; None: there is none
+        self.after = after  # (x, value) of the first point with x > end: the line goes there
 
 
 class MetricColumns:

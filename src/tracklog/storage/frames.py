@@ -61,6 +61,8 @@ class _Series(msgspec.Struct, frozen=True, omit_defaults=True):
     exact: bool
     columns: dict[str, _Column]
     end: Any = None  # value of the last point in range, for screens
+    before: list[Any] | None = None  # x and value of the points on both sides of the range
+    after: list[Any] | None = None
 
 
 class _SeriesHeader(msgspec.Struct, frozen=True):
@@ -92,8 +94,21 @@ def encode_series(series: list[SeriesBuckets], *, screen: bool = False) -> bytes
             if screen:
                 columns |= {name: body.add(values, dtype) for name, (values, dtype) in _screen_columns(one).items()}
                 end = to_json(float(one.last[-1]))
+        before, after = ([to_json(part) for part in point] if point else None for point in (one.before, one.after))
         described.append(
-            _Series(one.run_id, one.name, one.column, one.kind, one.count, one.in_range, bool(one.exact), columns, end)
+            _Series(
+                one.run_id,
+                one.name,
+                one.column,
+                one.kind,
+                one.count,
+                one.in_range,
+                bool(one.exact),
+                columns,
+                end,
+                before,
+                after,
+            )
         )
     return body.frame(_SeriesHeader(described))
 
@@ -158,10 +173,19 @@ def decode_series(data: bytes) -> list[SeriesBuckets]:
                 exact=one.exact,
                 n=n,
                 non_finite=non_finite,
+                before=_point(one.before),
+                after=_point(one.after),
                 **arrays,
             )
         )
     return result
+
+
+def _point(sent: list[Any] | None) -> tuple[float, float] | None:
+    if sent is None:
+        return None
+    x, value = sent
+    return float(from_json(x)), float(from_json(value))
 
 
 def encode_columns(points: MetricColumns) -> bytes:

@@ -1,8 +1,9 @@
 """Reduce series to what a screen shows.
 
 `bucketed` cuts a series into buckets of equal width in x and keeps of each the first, last, smallest and largest value,
-the mean, and how many points it has: peaks, "now" and the count survive whatever the zoom. Reductions run at memory speed over
-the sorted series (`ufunc.reduceat`), so no sampling and no second copy of the data are needed.
+the mean, and how many points it has: peaks, "now" and the count survive whatever the zoom. Of a part of the series the
+points on both sides come along, so that the line between two far points shows wherever one looks. Reductions run at memory
+speed over the sorted series (`ufunc.reduceat`), so no sampling and no second copy of the data are needed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ def bucketed(
     count = len(x)
     low = 0 if query.start is None else int(np.searchsorted(x, query.start, "left"))
     high = count if query.end is None else int(np.searchsorted(x, query.end, "right"))
+    high = max(low, high)  # a range that ends before it starts has no points, and neighbours all the same
+    before = None if low == 0 else (float(x[low - 1]), float(values[low - 1]))
+    after = None if high == count else (float(x[high]), float(values[high]))
     x, values = x[low:high], values[low:high]
     n = len(x)
     if n <= query.buckets:
@@ -62,6 +66,8 @@ def bucketed(
             mean=values,
             n=ones,
             non_finite=(~np.isfinite(values)).astype(np.int64),
+            before=before,
+            after=after,
         )
     # Edges from the data, not from the range asked: a zoomed-out chart wastes no bucket on emptiness.
     edges = np.linspace(float(x[0]), float(x[-1]), query.buckets + 1)[1:-1]
@@ -89,6 +95,8 @@ def bucketed(
         mean=mean,
         n=ends - starts,
         non_finite=non_finite,
+        before=before,
+        after=after,
     )
 
 
