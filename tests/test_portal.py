@@ -222,13 +222,13 @@ def test_a_chart_is_looked_at_closely_and_taken_along(page: Page, gallery: Runni
     page.keyboard.press("0")
     expect(chart).not_to_contain_text("in view")
 
-    chart.get_by_role("button", name="Actions of loss").click()
+    chart.get_by_role("button", name="Share loss").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV, all points").click()
     points = list(csv.DictReader(io.StringIO(text_of(download.value))))
     assert len(points) == 300
     assert float(points[60]["value"]) == math.exp(-1) + 1
-    chart.get_by_role("button", name="Actions of loss").click()
+    chart.get_by_role("button", name="Share loss").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download PNG").click()
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")

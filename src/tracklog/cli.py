@@ -340,6 +340,7 @@ def _serve(store: Store, host: str, port: int | None, started: Callable[[str], N
     import signal
 
     from tracklog.server.serve import serve as run_server
+    from tracklog.settings import Settings
 
     def end(*_: object) -> None:
         raise typer.Exit  # so that `finally` blocks run, which SIGTERM alone would not do
@@ -347,7 +348,8 @@ def _serve(store: Store, host: str, port: int | None, started: Callable[[str], N
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, end)
     try:
-        run_server(store, host=host, port=port, on_started=started)
+        embed_origins = Settings.read(store.uri).embed_origins
+        run_server(store, host=host, port=port, on_started=started, embed_origins=embed_origins)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
     finally:

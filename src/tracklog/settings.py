@@ -30,6 +30,14 @@ class Settings:
         }
     )
     quiet: bool = field(default=False, metadata={"env": "TRACKLOG_QUIET", "doc": "`1`: print no line about a run."})
+    embed_origins: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "env": "TRACKLOG_EMBED_ORIGINS",
+            "doc": "Whose pages may show `/embed/…` of a server in a frame: origins such as `https://wiki.example.org`, apart by "
+            "spaces or commas.",
+        },
+    )
 
     @classmethod
     def read(cls, uri: str | os.PathLike[str] | None = None) -> Settings:
@@ -45,6 +53,7 @@ class Settings:
             journals=Path(journals).expanduser().absolute() if journals else journals_folder(address),
             capture=chosen_captures(os.environ.get("TRACKLOG_CAPTURE", "all")),
             quiet=os.environ.get("TRACKLOG_QUIET", "") not in ("", "0"),
+            embed_origins=tuple(os.environ.get("TRACKLOG_EMBED_ORIGINS", "").replace(",", " ").split()),
         )
 
 

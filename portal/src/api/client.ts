@@ -54,6 +54,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Requests under way, apart from the event stream. */
+export const requests = { pending: 0 };
+
 async function send(
   method: string,
   path: string,
@@ -68,10 +71,13 @@ async function send(
     init.headers = { ...headers, "Content-Type": "application/json" };
   }
   let response: Response;
+  requests.pending++;
   try {
     response = await fetch(BASE + path, init);
   } catch {
     throw new ApiError(t("The tracklog server does not answer."), "UNREACHABLE", 0);
+  } finally {
+    requests.pending--;
   }
   if (response.ok) return response;
   const answer: unknown = await response.json().catch(() => null);

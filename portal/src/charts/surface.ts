@@ -42,6 +42,8 @@ export interface Surface {
 /** Colours of the theme a figure is painted in. */
 export interface Paper {
   isDark: boolean;
+  /** The hues of the palette, if not those of the theme. */
+  hue?: (hue: number) => string;
   text: string;
   soft: string;
   grid: string;
@@ -57,7 +59,7 @@ export const FONT_FAMILY =
 const SMALL_PX = 11;
 
 export function resolve(ink: Ink, paper: Paper): string {
-  if (typeof ink === "number") return hueOf(ink, paper.isDark);
+  if (typeof ink === "number") return paper.hue?.(ink) ?? hueOf(ink, paper.isDark);
   return ink.startsWith("#") ? ink : paper[ink as Exclude<Ink, number | `#${string}`>];
 }
 

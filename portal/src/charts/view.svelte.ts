@@ -131,6 +131,9 @@ export const SIZE_PX: Record<PanelSize, { width: number; height: number }> = {
   large: { width: 520, height: 300 },
 };
 
+/** What caption, foot and frame of a panel need beside its inside. */
+export const FRAME_PX = 62;
+
 const X_WORDS: Record<string, string> = { step: t("step"), relative: t("relative"), time: t("time") };
 
 export function xTitle(x: XAxis): string {

@@ -4,9 +4,24 @@ class Location {
   path = $state("/");
   query = $state.raw(new URLSearchParams());
 
+  /** In another site's page: other pages open beside it, never in the frame. */
+  #isFramed = false;
+
   start(): void {
     this.#read();
     window.addEventListener("popstate", () => this.#read());
+  }
+
+  /** Open all links in tabs of their own. */
+  openOutside(): void {
+    this.#isFramed = true;
+    const base = document.createElement("base");
+    base.target = "_blank";
+    document.head.append(base);
+  }
+
+  /** Follow links to pages of our own without loading anew. */
+  followLinks(): void {
     document.addEventListener("click", (event) => {
       if (
         event.defaultPrevented ||
@@ -33,6 +48,10 @@ class Location {
 
   go(url: string): void {
     if (url === window.location.pathname + window.location.search) return;
+    if (this.#isFramed) {
+      window.open(url, "_blank", "noopener");
+      return;
+    }
     const isNewPage = new URL(url, window.location.origin).pathname !== window.location.pathname;
     history.pushState(null, "", url);
     this.#read();

@@ -15,21 +15,26 @@ class ThemeState {
   #systemIsDark = $state(false);
   isDark = $derived(this.choice === "dark" || (this.choice === "system" && this.#systemIsDark));
 
-  start(): void {
+  /** @param shown what to show for now instead of what is remembered. */
+  start(shown?: Theme): void {
     const media = window.matchMedia("(prefers-color-scheme: dark)");
     this.#systemIsDark = media.matches;
     media.addEventListener("change", () => {
       this.#systemIsDark = media.matches;
     });
     const saved = remembered(KEY);
-    this.set(THEMES.find((theme) => theme === saved) ?? "system");
+    this.#show(shown ?? THEMES.find((theme) => theme === saved) ?? "system");
   }
 
   set(choice: Theme): void {
+    this.#show(choice);
+    remember(KEY, choice);
+  }
+
+  #show(choice: Theme): void {
     this.choice = choice;
     if (choice === "system") delete document.documentElement.dataset["theme"];
     else document.documentElement.dataset["theme"] = choice;
-    remember(KEY, choice);
   }
 
   next(): void {

@@ -7,6 +7,7 @@ import functools
 import gzip
 import logging
 import mimetypes
+import re
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -23,7 +24,7 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tracklog.errors import TracklogError
+from tracklog.errors import InvalidValueError, TracklogError, shown
 from tracklog.server.api import (
     MSGPACK,
     ROUTES,
@@ -46,6 +47,12 @@ _WORKERS = 8  # a store's calls block; SQLite gains nothing from more
 _TEXTS = {".js", ".css", ".json", ".svg"}  # of the portal; pictures and fonts are compressed already
 _GZIP_BYTES = 2048  # below that the header costs more than it saves
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "[::1]"}
+# Programs of this machine reach a server on it anyway, Jupyter among them.
+_LOCAL_PAGES = ("http://localhost:*", "http://127.0.0.1:*")
+# An origin as `frame-ancestors` takes it, or the scheme of an application that shows pages; `https:` would mean everybody.
+_EMBEDDER = re.compile(
+    r"https?://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:(\d{1,5}|\*))?|(?!https?:|data:|blob:)[a-z][a-z0-9+.-]*:", re.IGNORECASE
+)
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'",
@@ -60,7 +67,14 @@ then reload. The <a href="/docs">HTTP API</a> works already.</p></html>"""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(store: Store, *, workspace: str, loopback: bool = True, staging: Path | None = None) -> Starlette:
+def create_app(
+    store: Store,
+    *,
+    workspace: str,
+    loopback: bool = True,
+    staging: Path | None = None,
+    embed_origins: Collection[str] = (),
+) -> Starlette:
     """Return the application over a store.
 
     Args:
@@ -68,7 +82,13 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True, staging: 
         loopback: bound to this machine only: then requests that name another host are refused, because a web page
             anywhere could otherwise reach this server through the user's browser (DNS rebinding).
         staging: folder for uploads under way; on the store's own disk they are not copied again.
+        embed_origins: whose pages may show `/embed/…` in a frame, besides the server's own and, with `loopback`, those of
+            servers of this machine.
+
+    Raises:
+        InvalidValueError: one of `embed_origins` is no origin.
     """
+    embedders = _embedders(embed_origins, loopback=loopback)
     live = Live(store)
     if staging is not None:
         staging.mkdir(parents=True, exist_ok=True)
@@ -104,16 +124,21 @@ def create_app(store: Store, *, workspace: str, loopback: bool = True, staging: 
     app.state.started_ms = clock_ms()
     app.state.clock_ms = clock_ms
     app.state.live = live
-    app.add_middleware(_SameOrigin, loopback=loopback)
+    app.add_middleware(_SameOrigin, loopback=loopback, embedders=embedders)
     return app
 
 
 class _SameOrigin:
-    """Refuses what a foreign web page sends through the user's browser; says what ours may do."""
+    """Refuses what a foreign web page sends through the user's browser; says what ours may do, and who may frame them.
 
-    def __init__(self, app: ASGIApp, *, loopback: bool) -> None:
+    Only `/embed/…` may stand in a foreign page, and the files that it shows: neither has anything that changes a run, so
+    nobody can be led to click on it unawares.
+    """
+
+    def __init__(self, app: ASGIApp, *, loopback: bool, embedders: str) -> None:
         self._app = app
         self._loopback = loopback
+        self._embedders = embedders
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -138,9 +163,28 @@ class _SameOrigin:
                 headers = MutableHeaders(scope=message)
                 for name, value in _PAGE_HEADERS.items():
                     headers.setdefault(name, value)
+                headers["Content-Security-Policy"] += self._framing(scope["path"])
             await send(message)
 
         await self._app(scope, receive, guarded)
+
+    def _framing(self, path: str) -> str:
+        if path.startswith("/embed/") or re.match(r"/api/v1/runs/[^/]+/artifacts/", path):
+            return f"; frame-ancestors {self._embedders}"
+        return "; frame-ancestors 'none'"
+
+
+def _embedders(origins: Collection[str], *, loopback: bool) -> str:
+    """Return the sources of `frame-ancestors` for embeds."""
+    for origin in origins:
+        if not _EMBEDDER.fullmatch(origin):
+            raise InvalidValueError(
+                f"Pages of {shown(origin)} cannot be allowed to embed. Expected origins such as `https://wiki.example.org` or "
+                "`https://*.example.org:8443` in TRACKLOG_EMBED_ORIGINS, apart by spaces.",
+                parameter="embed_origins",
+                given=origin,
+            )
+    return " ".join(["'self'", *(_LOCAL_PAGES if loopback else ()), *dict.fromkeys(origins)])
 
 
 def _split(address: str) -> SplitResult:

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ def serve(
     port: int | None = None,
     on_started: Callable[[str], None] = lambda url: None,
     idle_s: float | None = None,
+    embed_origins: Collection[str] = (),
 ) -> None:
     """Serve a store until SIGINT or SIGTERM.
 
@@ -57,19 +58,22 @@ def serve(
         port: None: 7777, or the next one that is free; 0: any.
         on_started: called with the portal's address once requests are answered.
         idle_s: end by itself when nobody was connected for so long; None: never.
+        embed_origins: whose pages may show `/embed/…` in a frame, see `create_app`.
 
     Raises:
+        InvalidValueError: one of `embed_origins` is no origin.
         ServerError: the port is in use, or the host is not an address of this machine.
     """
-    listener = _listen(host, port)
-    url = f"http://{_shown_host(host)}:{listener.getsockname()[1]}"
     folder = store.path if isinstance(store, LocalStore) else None
     app = create_app(
         store,
         workspace=str(folder or store.uri),
         loopback=is_loopback(host),
         staging=store.staging if isinstance(store, LocalStore) else None,
+        embed_origins=embed_origins,
     )
+    listener = _listen(host, port)
+    url = f"http://{_shown_host(host)}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, timeout_keep_alive=_KEEP_ALIVE_S, lifespan="on"
     )

@@ -1,0 +1,500 @@
+"""Views and panels in other people's pages, and charts as files: who may frame what, what a frame shows, what a file holds."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import io
+import json
+import math
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+import urllib3
+from playwright.sync_api import Browser, Frame, Page, Request, expect
+
+import tracklog
+from tests.batches import T0_MS, Writer
+from tests.browser import barriers, clipboard, fits, search, serve_to, text_of
+from tests.servers import RunningServer, serve
+from tracklog.errors import InvalidValueError
+from tracklog.server.app import create_app
+from tracklog.settings import Settings
+from tracklog.storage.local import LocalStore
+
+_HTTP = urllib3.PoolManager(retries=False, timeout=10)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    with closing(LocalStore(tmp_path / "w")) as store:
+        store.apply(Writer("x", experiment="nets").start(name="x").log("loss", 1.0, 0).batch())
+        store.put_artifact("x", "a.html", io.BytesIO(b"<p>hello"))
+    return tmp_path / "w"
+
+
+@contextlib.contextmanager
+def _serve_to_all(workspace: Path) -> Iterator[str]:
+    """`tracklog serve` on every address of this machine."""
+    command = [sys.executable, "-c", "from tracklog.cli import main; main()", "serve", str(workspace)]
+    with subprocess.Popen(
+        [*command, "--host", "0.0.0.0", "--no-auth", "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"at http://.*:(\d+) ", process.stdout.readline())
+            assert found is not None
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            process.terminate()
+
+
+def _policy(url: str) -> dict[str, str]:
+    """Return the parts of an answer's content security policy."""
+    policy = _HTTP.request("GET", url).headers["Content-Security-Policy"]
+    return dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
+
+
+def test_only_embeds_and_the_files_they_show_may_stand_in_a_frame(workspace: Path) -> None:
+    with serve(workspace) as server:
+        for path in ("/", "/runs/x", "/docs", "/health", "/api/v1/info", "/nowhere", "/embed", "/embedded/x", "/assets/none.js"):
+            assert _policy(server.url + path)["frame-ancestors"] == "'none'", path
+        for path in ("/embed/runs/x", "/embed/compare?runs=a", "/api/v1/runs/x/artifacts/a.html"):
+            assert _policy(server.url + path)["frame-ancestors"] == "'self' http://localhost:* http://127.0.0.1:*", path
+
+
+def test_a_server_for_others_lets_nobody_frame_it_but_whom_the_setting_names(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _serve_to_all(workspace) as url:
+        assert _policy(f"{url}/embed/runs/x")["frame-ancestors"] == "'self'"
+    monkeypatch.setenv("TRACKLOG_EMBED_ORIGINS", "https://wiki.example.org, http://*.example.org:8443 vscode-webview:")
+    with _serve_to_all(workspace) as url:
+        assert _policy(f"{url}/embed/runs/x")["frame-ancestors"] == (
+            "'self' https://wiki.example.org http://*.example.org:8443 vscode-webview:"
+        )
+        assert _policy(f"{url}/runs/x")["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "https:", "http:", "data:", "wiki.example.org", "https://a/path", "https://a; script-src *", "https://*", "", "'self'"],
+)
+def test_what_is_no_origin_is_refused_when_the_server_starts(workspace: Path, origin: str) -> None:
+    with closing(LocalStore(workspace)) as store, pytest.raises(InvalidValueError, match="TRACKLOG_EMBED_ORIGINS"):
+        create_app(store, workspace="w", embed_origins=[origin])
+
+
+def test_origins_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Settings.read(tmp_path).embed_origins == ()
+    monkeypatch.setenv("TRACKLOG_EMBED_ORIGINS", " https://a.example,https://b.example  http://c:1 ")
+    assert Settings.read(tmp_path).embed_origins == ("https://a.example", "https://b.example", "http://c:1")
+
+
+# ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MARKUP = "<img src=x onerror=alert(1)> & </script>"
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server over two runs with curves, numbers, pictures, texts and tables, and one whose name is markup."""
+    folder = tmp_path_factory.mktemp("embed")
+    for number in range(2):
+        with tracklog.start_run(
+            "nets", name=f"net-{number}", params={"lr": (number + 1) / 10}, uri=folder / "w", capture=False
+        ) as run:
+            for step in range(40):
+                run.log("train/loss", math.exp(-step / 10) + number, step=step)
+            for step in range(3):
+                run.log_image("samples", np.eye(8) * step / 2, step=step)
+            run.log("lr", 0.1 + number)
+            run.log("note", f"text of {number}")
+    with closing(LocalStore(folder / "w")) as store:
+        odd = Writer("odd", experiment=MARKUP).start(name=MARKUP, start_ms=T0_MS)
+        store.apply(odd.log(MARKUP, 0.5, 0).log(MARKUP, math.nan, 1).log(MARKUP, 0.25, 2).finish().batch())
+        store.apply(Writer("empty", experiment="none").start(name="empty", start_ms=T0_MS).batch())
+    with serve(folder / "w") as server:
+        yield server
+
+
+def _id(server: RunningServer, name: str) -> str:
+    [run] = [run for run in search(server) if run["name"] == name]
+    run_id: str = run["id"]
+    return run_id
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _wiki(folder: Path, body: str) -> Iterator[int]:
+    """Somebody's web server with one page; its port."""
+    folder.mkdir(exist_ok=True)
+    (folder / "index.html").write_text(f"<!doctype html><title>wiki</title><link rel=icon href='data:,'><body>{body}")
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _frame(page: Page) -> Frame:
+    """The frame in a page, once its document is there."""
+    handle = page.locator("iframe").element_handle()
+    assert handle is not None
+    frame = handle.content_frame()
+    assert frame is not None
+    frame.wait_for_load_state()
+    return frame
+
+
+@pytest.mark.browser
+def test_what_the_share_menu_copies_works_pasted_into_another_sites_page(
+    page: Page, gallery: RunningServer, tmp_path: Path
+) -> None:
+    run_id = _id(gallery, "net-1")
+    page.goto(f"{gallery.url}/runs/{run_id}?smooth=3")
+    chart = page.locator("[data-metric='train/loss']")
+
+    chart.get_by_role("button", name="Share loss").click()
+    page.get_by_role("button", name="Copy as a frame (HTML)").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Frame copied")
+    snippet = clipboard(page)
+    chart.get_by_role("button", name="Share loss").click()
+    page.get_by_role("button", name="Copy as Markdown").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Markdown copied")
+    assert re.fullmatch(rf"\[loss\]\({gallery.url}/embed/runs/{run_id}\?smooth=3&panel=metric%3Atrain%2Floss\)", clipboard(page))
+
+    with _wiki(tmp_path / "wiki", snippet) as port:
+        page.goto(f"http://127.0.0.1:{port}/")
+        frame = _frame(page)
+        expect(frame.get_by_role("group", name="train/loss over step")).to_be_visible()
+        expect(frame.get_by_test_id("embed-whole")).to_have_text("net-1 · nets")
+        with page.context.expect_page() as opened:
+            frame.get_by_test_id("embed-whole").click()
+        expect(opened.value).to_have_url(f"{gallery.url}/runs/{run_id}?smooth=3")
+        opened.value.close()
+        page.goto("about:blank")
+
+
+@pytest.mark.browser
+def test_a_frame_stands_only_in_pages_that_may_have_it(
+    browser: Browser, gallery: RunningServer, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = browser.new_page()  # what is refused is an error in the console
+
+    def shows(server: RunningServer, path: str, host: str) -> bool:
+        with _wiki(tmp_path / "wiki", f'<iframe src="{server.url}{path}"></iframe>') as port:
+            page.goto(f"http://{host}:{port}/")
+            is_there = _frame(page).url.startswith(server.url)
+            page.goto("about:blank")
+        return is_there
+
+    assert shows(gallery, "/embed/runs/odd", "127.0.0.1")
+    assert shows(gallery, "/embed/runs/odd", "localhost")
+    assert not shows(gallery, "/embed/runs/odd", "wiki.localhost")
+    for path in ("/", "/runs/odd", "/docs", "/settings"):
+        assert not shows(gallery, path, "127.0.0.1"), path
+    monkeypatch.setenv("TRACKLOG_EMBED_ORIGINS", "http://wiki.localhost:*")
+    with serve(workspace) as server:
+        assert shows(server, "/embed/runs/x", "wiki.localhost")
+        assert not shows(server, "/embed/runs/x", "other.localhost")
+        assert not shows(server, "/runs/x", "wiki.localhost")
+    page.close()
+
+
+SCATTER = {"id": "p1", "kind": "scatter", "x": "param:lr", "y": "metric:lr"}
+VIEWS = {
+    "run": ("/embed/runs/NET", "train"),
+    "panel": ("/embed/runs/NET?panel=metric%3Atrain%2Floss", "train/loss"),
+    "number": ("/embed/runs/NET?panel=metric%3Alr", "1.1"),
+    "images": ("/embed/experiments/nets?panel=metric%3Asamples&own=%7B%22at%22%3A1%7D", "step 1"),
+    "experiment": ("/embed/experiments/nets", "2 runs"),
+    "selection": ("/embed/experiments/nets?sel=NET&panel=metric%3Atrain%2Floss", "all 40 points kept"),
+    "all runs": ("/embed/runs?part=charts", "train"),
+    "table": ("/embed/experiments/nets?part=table", "net-0"),
+    "compare": ("/embed/compare?runs=NET,NET0", "baseline"),
+    "compared charts": ("/embed/compare?runs=NET,NET0&tab=charts", "80 points"),
+    "one of them": ("/embed/compare?runs=NET,NET0&panel=metric%3Atrain%2Floss", "80 points"),
+    "made by hand": (f"/embed/experiments/nets?panel=p1&panels={quote(json.dumps({'added': [SCATTER]}))}", "2 runs"),
+}
+CHANGES = re.compile(r"delet|trash|restor|renam|archiv|\btag|colour|cancel|edit|remove|pin ", re.IGNORECASE)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_kind_of_view_in_both_themes_has_no_barriers_and_nothing_that_changes_a_run(
+    page: Page, gallery: RunningServer, view: str
+) -> None:
+    path, text = VIEWS[view]
+    path = path.replace("NET0", _id(gallery, "net-0")).replace("NET", _id(gallery, "net-1"))
+    writes: list[str] = []
+
+    def note(request: Request) -> None:
+        is_reading = request.method == "GET" or re.search(r"/(search|ids|groups|series\?screen=1)$", request.url)
+        if not is_reading:
+            writes.append(request.url)
+
+    page.on("request", note)
+    for theme in ("light", "dark"):
+        page.set_viewport_size({"width": 700, "height": 420} if theme == "light" else {"width": 390, "height": 520})
+        page.goto(f"{gallery.url}{path}{'&' if '?' in path else '?'}theme={theme}")
+        expect(page.locator("main")).to_contain_text(text)
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == theme
+        assert fits(page)
+        assert barriers(page) == []
+        expect(page.get_by_role("banner")).to_have_count(0)
+        for button in page.get_by_role("button").all():
+            name = f"{button.get_attribute('aria-label') or ''} {button.inner_text()}"
+            assert not CHANGES.search(name), name
+    for key in ("e", "Delete", "a", "#", "m", "Control+k"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert writes == []
+    assert page.evaluate("localStorage.getItem('tracklog.theme')") is None
+
+
+@pytest.mark.browser
+def test_the_rows_of_an_embedded_table_lead_out_and_cannot_be_changed(page: Page, gallery: RunningServer) -> None:
+    page.goto(f"{gallery.url}/embed/experiments/nets?part=table")
+    row = page.get_by_test_id("run-row").filter(has_text="net-0")
+    row.click()
+    for key in ("e", "Delete", "a", "x", "m"):
+        page.keyboard.press(key)
+    row.click(button="right")
+
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(page.get_by_role("checkbox")).to_have_count(0)
+    expect(page.get_by_role("textbox")).to_have_count(0)
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Enter")
+    expect(opened.value).to_have_url(f"{gallery.url}/runs/{_id(gallery, 'net-0')}")
+    opened.value.close()
+    with page.context.expect_page() as opened:
+        row.get_by_role("link", name="net-0").click()
+    opened.value.close()
+
+
+@pytest.mark.browser
+def test_a_chart_goes_on_in_the_frame_and_says_when_the_server_is_away(page: Page, tmp_path: Path, troubles: list[str]) -> None:
+    with tracklog.start_run("live", name="live", uri=tmp_path / "w", capture=False) as run, serve(tmp_path / "w") as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        body = f'<iframe src="{server.url}/embed/runs/{run.id}?panel=metric%3Aloss" width="600" height="320"></iframe>'
+        with _wiki(tmp_path / "wiki", body) as wiki:
+            page.goto(f"http://127.0.0.1:{wiki}/")
+            frame = _frame(page)
+            expect(frame.get_by_test_id("embed-note")).to_contain_text("Nothing is logged as “loss”")
+            for step in range(2):
+                run.log("loss", 1.0 + step, step=step)
+            expect(frame.locator("main")).to_contain_text("all 2 points kept")
+            run.log("loss", 3.0, step=2)
+            expect(frame.locator("main")).to_contain_text("all 3 points kept")
+            server.process.terminate()
+            server.process.wait(10)
+            expect(frame.get_by_test_id("embed-lost")).to_be_visible()
+            expect(frame.locator("main")).to_contain_text("all 3 points kept")
+            run.log("loss", 4.0, step=3)
+            with serve(tmp_path / "w", port):
+                expect(frame.get_by_test_id("embed-lost")).to_have_count(0)
+                expect(frame.locator("main")).to_contain_text("all 4 points kept")
+                page.goto("about:blank")
+    troubles[:] = [one for one in troubles if "ERR_CONNECTION_REFUSED" not in one and "net::" not in one]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/embed/runs/nobody", "There is no such run"),
+        ("/embed/runs/nobody?panel=metric%3Aloss", "There is no such run"),
+        ("/embed/compare?runs=nobody&panel=metric%3Aloss", "None of these runs is here"),
+        ("/embed/runs/empty", "Nothing logged yet"),
+        ("/embed/runs/odd?panel=metric%3Aother", "Nothing is logged as “other”"),
+        ("/embed/runs/odd?panel=p7&panels={", "This panel is no longer there"),
+        ("/embed/experiments/nobody", "No runs in “nobody”"),
+        ("/embed/experiments/nets?q=nothing&part=table", "No run matches"),
+        ("/embed/models", "There is nothing to embed here"),
+        ("/embed/", "There is nothing to embed here"),
+    ],
+)
+def test_what_is_not_there_says_so(page: Page, gallery: RunningServer, troubles: list[str], path: str, text: str) -> None:
+    page.set_viewport_size({"width": 420, "height": 240})
+    page.goto(gallery.url + path)
+
+    expect(page.get_by_test_id("embed-note")).to_contain_text(text)
+    assert fits(page)
+    assert barriers(page) == []
+    troubles[:] = [one for one in troubles if "404" not in one]
+
+
+@pytest.mark.browser
+def test_a_run_in_the_trash_is_shown_as_such_without_a_way_to_restore_it(page: Page, tmp_path: Path) -> None:
+    with closing(LocalStore(tmp_path / "w")) as store:
+        writer = Writer("gone", experiment="e").start(name="gone", start_ms=T0_MS)
+        store.apply(writer.log("loss", 1.0, 0).log("loss", 0.5, 1).finish().batch())
+    with serve_to(page, tmp_path / "w") as server:
+        body = json.dumps({"deleted": True}).encode()
+        _HTTP.request("PATCH", f"{server.url}/api/v1/runs/gone", body=body, headers={"Content-Type": "application/json"})
+        page.goto(f"{server.url}/embed/runs/gone?panel=metric%3Aloss")
+
+        expect(page.get_by_test_id("embed-whole")).to_have_text("gone · e · In the trash")
+        expect(page.locator("main")).to_contain_text("all 2 points kept")
+        expect(page.get_by_role("button", name="Restore")).to_have_count(0)
+
+
+@pytest.mark.browser
+def test_what_is_chosen_on_a_panel_goes_along(page: Page, gallery: RunningServer) -> None:
+    page.goto(f"{gallery.url}/experiments/nets?charts=all")
+    viewer = page.get_by_test_id("image-viewer")
+    viewer.get_by_role("slider").fill("1")
+    viewer.get_by_role("button", name="Share samples").click()
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Link copied")
+
+    page.goto(clipboard(page))
+
+    expect(page.get_by_test_id("image-viewer")).to_contain_text("step 1")
+    expect(page.get_by_role("slider")).to_have_value("1")
+    expect(page.locator("img")).to_have_count(2)
+
+
+@pytest.mark.browser
+def test_tables_and_comparisons_are_shared_too(page: Page, gallery: RunningServer) -> None:
+    page.goto(f"{gallery.url}/experiments/nets?q=net-1")
+    page.get_by_role("button", name="Take the table along").click()
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Link copied")
+    page.goto(clipboard(page))
+    expect(page.get_by_test_id("run-row")).to_have_count(1)
+
+    page.goto(f"{gallery.url}/compare?runs={_id(gallery, 'net-0')},{_id(gallery, 'net-1')}")
+    page.get_by_role("button", name="Share this comparison").click()
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Link copied")
+    page.goto(clipboard(page))
+    expect(page.get_by_test_id("compared").get_by_role("listitem")).to_have_count(2)
+    expect(page.get_by_role("button", name="Add a run")).to_have_count(0)
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextlib.contextmanager
+def _opened(browser: Browser, file: Path, theme: str) -> Iterator[Page]:
+    """A downloaded page as it opens from a disk, without any network; fails on an error or a request."""
+    troubles: list[str] = []
+    context = browser.new_context(offline=True, color_scheme="dark" if theme == "dark" else "light")
+    page = context.new_page()
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("request", lambda request: troubles.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+    page.goto(file.as_uri())
+    yield page
+    context.close()
+    assert troubles == []
+
+
+@pytest.mark.browser
+def test_a_panel_as_a_page_opens_from_a_disk_with_exact_values_and_data(
+    page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path
+) -> None:
+    page.goto(f"{gallery.url}/experiments/nets?charts=all")
+    chart = page.locator("[data-metric='train/loss']")
+    expect(chart).to_contain_text("all 80 points kept")
+    chart.get_by_role("button", name="Share loss").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a page").click()
+    file = tmp_path / "loss.html"
+    file.write_text(text_of(download.value))
+
+    for theme in ("light", "dark"):
+        with _opened(browser, file, theme) as saved:
+            expect(saved.get_by_role("heading", name="loss")).to_be_visible()
+            drawing = saved.get_by_role("group", name="loss")
+            drawing.focus()
+            saved.keyboard.press("End")
+            expect(drawing.get_by_role("status")).to_have_text(re.compile(r"39.*net-1.*1\.0202419.*net-0.*0\.0202419"))
+            drawing.locator("svg").first.hover()
+            expect(drawing.get_by_role("status")).to_contain_text("net-0")
+            saved.get_by_text("Data: 80 rows").click()
+            expect(saved.get_by_role("row")).to_have_count(81)
+            expect(saved.get_by_role("cell", name=repr(math.exp(-0.1)))).to_be_visible()  # to the last digit
+            assert saved.evaluate("getComputedStyle(document.body).backgroundColor") == (
+                "rgb(255, 255, 255)" if theme == "light" else "rgb(22, 26, 32)"
+            )
+            assert barriers(saved) == []
+            assert fits(saved)
+
+
+@pytest.mark.browser
+def test_a_whole_view_is_one_file_with_all_its_panels(
+    page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 1000, "height": 400})  # most panels are out of view
+    page.goto(f"{gallery.url}/experiments/nets?charts=all&q=net")
+    page.get_by_role("button", name="Share these charts").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a page").click()
+    file = tmp_path / "nets.html"
+    file.write_text(text_of(download.value))
+
+    assert file.stat().st_size < 120_000
+    with _opened(browser, file, "dark") as saved:
+        expect(saved.get_by_role("heading", name="nets", exact=True)).to_be_visible()
+        expect(saved.get_by_role("heading", name="train")).to_be_visible()
+        expect(saved.locator("main > .panels > figure")).to_have_count(4)
+        expect(saved.locator("img")).to_have_count(2)
+        expect(saved.locator("body")).not_to_contain_text("Not in this file")
+        expect(saved.locator("dl")).to_contain_text("Exported")
+        expect(saved.locator("dl")).to_contain_text("net")
+        source = saved.get_by_role("link", name="/experiments/nets").get_attribute("href")
+        assert source == f"{gallery.url}/experiments/nets?charts=all&q=net"
+        expect(saved.get_by_role("link", name="net-1")).to_have_attribute("href", f"{gallery.url}/runs/{_id(gallery, 'net-1')}")
+        assert saved.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+        assert barriers(saved) == []
+        saved.set_viewport_size({"width": 390, "height": 800})
+        assert fits(saved)
+
+
+@pytest.mark.browser
+def test_names_that_are_markup_stay_text_in_every_form(
+    page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path
+) -> None:
+    page.goto(f"{gallery.url}/runs/odd")
+    page.get_by_role("button", name="Share these charts").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a page").click()
+    file = tmp_path / "odd.html"
+    file.write_text(text_of(download.value))
+    with _opened(browser, file, "light") as saved:
+        expect(saved.get_by_role("heading", name=MARKUP)).to_be_visible()
+        expect(saved.locator("img")).to_have_count(0)
+        saved.get_by_text("Data: 3 rows").click()
+        expect(saved.get_by_role("cell", name="NaN")).to_be_visible()
+
+    chart = page.get_by_test_id("chart-card")
+    chart.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Copy as a frame (HTML)").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Frame copied")
+    snippet = clipboard(page)
+    with _wiki(tmp_path / "wiki", snippet) as port:
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect(page.locator("body > *")).to_have_count(1)
+        expect(_frame(page).locator("main")).to_contain_text("all 3 points kept")
+        page.goto("about:blank")
