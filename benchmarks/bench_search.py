@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 
 from tracklog.records import Batch, MetricKey, ParamsSet, RunStarted, RunStatus, StatusChanged, TagsSet
-from tracklog.storage import RunQuery
+from tracklog.storage import GroupQuery, RunQuery
 from tracklog.storage.local import LocalStore
 
 _POINT = struct.Struct("<qqdII")
@@ -77,6 +77,12 @@ def main() -> None:
         search("the same with a count of all", RunQuery(limit=PAGE, filter=condition, order_by="-metric:metric/3"))
         search("few of them", RunQuery(limit=PAGE, count=False, filter="metrics.`metric/1` < 0.0005 or name = 'run-17'"))
         search("words", RunQuery(limit=PAGE, count=False, text="net-2 node-33"))
+        search("a word that is nowhere, with a count", RunQuery(limit=PAGE, text="nowhere"))
+        search("sorted by the least of a metric", RunQuery(limit=PAGE, count=False, order_by="metric.min:metric/3"))
+        search("sorted by a text", RunQuery(limit=PAGE, count=False, order_by="param:model"))
+        search("a tree of what matches, with a count", RunQuery(limit=PAGE, tree=True, top_level=True, text="net-2"))
+        groups = GroupQuery(RunQuery(), by=["param:model", "param:lr"], columns=["metric:metric/3", "tag:kind"])
+        print(f"{'groups by two params':<62}{median_ms(lambda: store.group_runs(groups)):>10.1f} ms   floor: {floor:.1f} ms")
         token = None
         for _ in range(min(50, runs // PAGE) - 1):
             token = store.search_runs(

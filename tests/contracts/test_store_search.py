@@ -291,22 +291,42 @@ def test_a_filter_goes_with_every_other_condition(store: Store, zoos: dict[int, 
 @pytest.mark.parametrize("implementer", ["local", "postgres"], indirect=True)
 @pytest.mark.parametrize("few", [0, 1])
 @pytest.mark.parametrize(
-    "order", ["-start", "metric:loss", "-metric:loss", "param:n", ["-param:lr", "metric:loss"], "name"], ids=str
+    "order",
+    [
+        "-start",
+        "metric:loss",
+        "-metric:loss",
+        "param:n",
+        "-param:model",
+        ["-param:lr", "metric:loss"],
+        "tag:team",
+        ["-tag:team", "param:model"],
+        "name",
+    ],
+    ids=str,
 )
+@pytest.mark.parametrize("texts", ["", "a", "resnet -0"])
 def test_every_way_to_the_runs_leads_to_the_same(
     store: Store,
     zoos: dict[int, str],
     experiment: str,
     monkeypatch: pytest.MonkeyPatch,
     order: str | list[str],
+    texts: str,
     few: int,
 ) -> None:
     """Which way a search takes depends on how many runs there are; here few are many."""
-    query = RunQuery(experiment=zoo_of(store, zoos, experiment), order_by=order, limit=1)
+    homes = [zoo_of(store, zoos, experiment)]
+    if few:  # and those of two experiments
+        homes.append(f"{experiment}-too")
+        zoo(store, homes[1])
+    query = RunQuery(experiments=homes, order_by=order, limit=1, text=texts, top_level=bool(few), tree=bool(few))
     for text, _ in CONDITIONS[few::6]:
         monkeypatch.setattr(search, "_FEW_RUNS", 5000)
+        monkeypatch.setattr(search, "_COUNTED_RUNS", 20_000)
         straight = [run.id for run in store.search_runs(msgspec.structs.replace(query, filter=text, limit=10)).runs]
         monkeypatch.setattr(search, "_FEW_RUNS", few)
+        monkeypatch.setattr(search, "_COUNTED_RUNS", 20_000 * (1 - few))
 
         walked: list[str] = []
         token = None
@@ -318,6 +338,7 @@ def test_every_way_to_the_runs_leads_to_the_same(
             if not straight:
                 break
         assert walked == straight, text
+        assert store.run_ids(msgspec.structs.replace(query, filter=text)) == straight, text
 
 
 @pytest.mark.parametrize(

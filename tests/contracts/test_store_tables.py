@@ -12,7 +12,7 @@ from tests.batches import T0_MS, Writer
 
 from tracklog.errors import InvalidValueError, NotFoundError
 from tracklog.records import ParamValue, RunEdited
-from tracklog.storage import MAX_VIEW_CHARS, Common, GroupQuery, RunGroups, RunKeys, RunQuery, Spread, Store, View
+from tracklog.storage import MAX_VIEW_CHARS, Common, GroupQuery, RunGroups, RunKeys, RunQuery, Spread, Store, View, groups
 
 
 def names(store: Store, experiment: str, **query: Any) -> list[str]:
@@ -201,6 +201,44 @@ def test_a_spread_leaves_out_what_is_no_number_and_keeps_its_precision(store: St
     assert (spread.n, spread.mean, spread.min, spread.max) == (2, 1e9 + 0.5, 1e9 + 0.25, 1e9 + 0.75)
     assert spread.std == pytest.approx(math.sqrt(0.125), rel=1e-9)
     assert "metric:none" not in group.spreads
+
+
+@pytest.mark.parametrize("implementer", ["local", "postgres"], indirect=True)
+@pytest.mark.parametrize("by", [["param:x"], ["tag:t", "param:x"], ["user", "param:none"]], ids=str)
+def test_many_runs_have_the_groups_of_few(store: Store, experiment: str, monkeypatch: pytest.MonkeyPatch, by: list[str]) -> None:
+    """Of many runs a column is read along its index, with other runs of the experiment; here few are many."""
+    values: list[ParamValue] = [
+        1,
+        1.0,
+        True,
+        "1",
+        "True",
+        0.5,
+        None,
+        math.nan,
+        math.inf,
+        -math.inf,
+        2**60,
+        "",
+        "y" * 70,
+        "y" * 71,
+    ]
+    for number, value in enumerate(values * 2):
+        tags = {"t": ("z" * (60 + number % 8))} if number % 3 else {}
+        writer = Writer(experiment=experiment).start(name=f"run-{number}", params={"x": value}, tags=tags)
+        store.apply(writer.log("m", math.nan if number == 5 else number).batch())
+    store.apply(Writer(experiment=experiment).start(name="other", params={"x": 7}, tags={"t": "other"}).log("m", 1e9).batch())
+    columns = ["metric:m", "metric.min:m", "param:x", "tag:t", "tag:none", "status"]
+
+    few = grouped(store, experiment, by, columns, filter="name != 'other'")
+    monkeypatch.setattr(groups, "_MANY_RUNS", 0)
+    many = grouped(store, experiment, by, columns, filter="name != 'other'")
+
+    def told(found: RunGroups) -> list[str]:
+        return sorted(map(repr, found.groups))
+
+    assert few.runs == 28
+    assert told(many) == told(few)
 
 
 def test_huge_numbers_have_a_mean(store: Store, experiment: str) -> None:

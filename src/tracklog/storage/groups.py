@@ -1,24 +1,27 @@
 """Gather the runs of a search by what they have in common: counts, spreads of numbers, values that all share.
 
 One pass a column: the values of all runs of the search are read once, as arrays, and reduced group by group at memory speed. So
-mean and deviation are exact to rounding (two passes over centred values), whatever the size of the numbers.
+mean and deviation are exact to rounding (two passes over centred values), whatever the size of the numbers. Labels come from the
+database each with the list of the runs that have it: a hundred thousand runs have a handful, and rows take longer to hand over
+than to find.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from sqlalchemy import BigInteger, Connection, bindparam, text
 
 from tracklog.errors import InvalidValueError, shown
 from tracklog.records import ParamValue
 from tracklog.storage import Common, GroupQuery, RunGroup, RunGroups, Spread
-from tracklog.storage.catalog import plain
-from tracklog.storage.search import EQUAL_ATTRIBUTES, STATUS_SQL, RunSearch
+from tracklog.storage.catalog import fetch, plain
+from tracklog.storage.search import EQUAL_ATTRIBUTES, INDEXED_CHARS, STATUS_SQL, RunSearch
 
 Array = np.ndarray[Any, Any]
 
@@ -48,47 +51,70 @@ def group_runs(connection: Connection, query: GroupQuery, search: RunSearch) -> 
             f"Cannot return {query.limit} groups. Expected 1 to {MAX_GROUPS}.", parameter="limit", given=query.limit
         )
     rows = search.read(connection, f"r.pk, r.start_ms, {STATUS_SQL} AS status, r.experiment_pk")
-    found = _Found(connection, search, rows)
     if not rows:
         return RunGroups(groups=[], total=0, runs=0)
-    # True equals 1 to Python, so values are told apart by their type, too. Groups are numbered by their first appearance.
-    keys = [[(type(label), label) for label in found.labels(column, "by")] for column in query.by]
-    number: dict[tuple[tuple[type, ParamValue], ...], int] = {}
-    group_of = np.fromiter((number.setdefault(key, len(number)) for key in zip(*keys, strict=True)), np.int64, len(rows))
-    sizes = np.bincount(group_of, minlength=len(number))
-    chosen = np.argsort(-sizes, kind="stable")[: query.limit]
-    values = list(number)
-    starts = np.fromiter((row[1] for row in rows), np.int64, len(rows))
-    first, last = np.full(len(number), np.iinfo(np.int64).max), np.zeros(len(number), np.int64)
+    found = _Found(connection, search, rows)
+    # Runs with equal labels in all columns are a group.
+    keys = [found.labels(column, "by") for column in query.by]
+    group_of = np.zeros(len(rows), np.int64)
+    for labels in keys:
+        group_of = np.unique(group_of * len(labels.values) + labels.codes, return_inverse=True)[1]
+    members = np.unique(group_of, return_index=True)[1]  # the first of each group
+    total = len(members)
+    sizes = np.bincount(group_of, minlength=total)
+    starts = np.array([row[1] for row in rows], np.int64)
+    first, last = np.full(total, np.iinfo(np.int64).max), np.zeros(total, np.int64)
     np.minimum.at(first, group_of, starts)
     np.maximum.at(last, group_of, starts)
-    statuses: list[dict[str, int]] = [defaultdict(int) for _ in number]
-    for row, group in zip(rows, group_of.tolist(), strict=True):
-        statuses[group][row[2]] += 1
+    statuses: list[dict[str, int]] = [{} for _ in range(total)]
+    status = _Labels.of([row[2] for row in rows])
+    for group, code, runs in zip(*status.within(group_of), strict=True):
+        statuses[group][str(status.values[code])] = runs
     spreads: dict[str, list[Spread | None]] = {}
     common: dict[str, list[Common | None]] = {}
     for column in dict.fromkeys(query.columns):
         kind, _, name = column.partition(":")
         if kind in _SUMMARIES and name:
-            spreads[column] = _spreads(found.numbers(column), group_of, len(number))
+            spreads[column] = _spreads(found.numbers(column), group_of, total)
         else:
-            common[column] = _common(found.labels(column, "columns"), group_of, len(number))
+            common[column] = _common(found.labels(column, "columns"), group_of, total)
     return RunGroups(
         groups=[
             RunGroup(
-                values=[label for _, label in values[at]],
+                values=[labels.values[labels.codes[members[at]]] for labels in keys],
                 runs=int(sizes[at]),
-                statuses=dict(statuses[at]),
+                statuses=statuses[at],
                 first_start_ms=int(first[at]),
                 last_start_ms=int(last[at]),
                 spreads={column: spread for column, found in spreads.items() if (spread := found[at]) is not None},
                 common={column: one for column, all_of in common.items() if (one := all_of[at]) is not None},
             )
-            for at in chosen.tolist()
+            for at in np.lexsort((members, -sizes))[: query.limit].tolist()
         ],
-        total=len(number),
+        total=total,
         runs=len(rows),
     )
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What each run has in a column."""
+
+    codes: Array  # (n,) int64: of each run the place of its label in `values`
+    values: list[ParamValue]  # without repeats; None first, for runs that have nothing
+
+    @staticmethod
+    def of(labels: Iterable[ParamValue]) -> _Labels:
+        """Return labels, one for each run."""
+        # True equals 1 to Python, so values are told apart by their type, too.
+        places: dict[tuple[type, ParamValue], int] = {(type(None), None): 0}
+        codes = np.array([places.setdefault((type(label), label), len(places)) for label in labels], np.int64)
+        return _Labels(codes, [label for _, label in places])
+
+    def within(self, group_of: Array) -> tuple[list[int], list[int], list[int]]:
+        """Return groups with codes that runs of theirs have, and how many have it."""
+        pairs, counts = np.unique(group_of * len(self.values) + self.codes, return_counts=True)
+        return (pairs // len(self.values)).tolist(), (pairs % len(self.values)).tolist(), counts.tolist()
 
 
 class _Found:
@@ -97,21 +123,29 @@ class _Found:
     def __init__(self, connection: Connection, search: RunSearch, rows: Sequence[Any]) -> None:
         self._connection = connection
         self._search = search
-        self._position = {row[0]: at for at, row in enumerate(rows)}
+        pks = np.array([row[0] for row in rows], np.int64)
+        self._count = len(pks)
+        self._place = np.full(int(pks.max()) + 1, -1, np.int64)  # by key of a run; keys are counted up, with few gaps
+        self._place[pks] = np.arange(len(pks))
         # An index leads to all values of a name within an experiment; of many runs that is faster than to look up each run's.
         self._experiments = sorted({row[3] for row in rows}) if len(rows) > _MANY_RUNS else None
 
-    def labels(self, column: str, parameter: str) -> list[ParamValue]:
-        """Return what each run has in a column, in their order; None for nothing."""
+    def labels(self, column: str, parameter: str) -> _Labels:
+        """Return what each run has in a column."""
         kind, _, name = column.partition(":")
         if column in EQUAL_ATTRIBUTES:
-            rows: Iterable[Any] = self._search.read(self._connection, f"r.pk, {EQUAL_ATTRIBUTES[column]}")
-        elif kind == "tag" and name:
-            rows = self._read("tags", "v.value", name, [""])
+            rows = self._search.read(self._connection, f"{EQUAL_ATTRIBUTES[column]}, r.pk")
+            return self._given_to([row[0] for row in rows], [1] * len(rows), [row[1] for row in rows])
+        if kind == "tag" and name:
+            # The index has short values as a whole, in order.
+            begin = f"substr(v.value, 1, {INDEXED_CHARS})"
+            rows = self._gathered("tags", begin, name, [f"length({begin}) < {INDEXED_CHARS}"])
+            rows += self._gathered("tags", "v.value", name, [f"length({begin}) = {INDEXED_CHARS}"])
+            labels: list[ParamValue] = [row[0] for row in rows]
         elif kind == "param" and name:
             # Each of the two has an index of its own.
-            found = self._read("params", "v.kind, v.value, v.number", name, ["v.number IS NOT NULL", "v.number IS NULL"])
-            rows = ((row[0], label_of(row[1], row[2], row[3])) for row in found)
+            rows = self._gathered("params", "v.number, v.value, v.kind", name, ["v.number IS NOT NULL", "v.number IS NULL"])
+            labels = [label_of(row[2], row[1], row[0]) for row in rows]
         else:
             raise InvalidValueError(
                 f"Cannot group runs with {shown(column)}. Expected {', '.join(EQUAL_ATTRIBUTES)}, param:NAME or tag:NAME"
@@ -119,34 +153,68 @@ class _Found:
                 parameter=parameter,
                 given=column,
             )
-        labels: list[ParamValue] = [None] * len(self._position)
-        for pk, label in rows:
-            if (at := self._position.get(pk)) is not None:
-                labels[at] = label
-        return labels
+        return self._given_to(labels, [row[-2] for row in rows], ",".join(row[-1] for row in rows))
 
     def numbers(self, column: str) -> Array:
         """Return (n,) float64 of a metric's summary; NaN for runs without."""
         kind, _, name = column.partition(":")
-        numbers = np.full(len(self._position), np.nan)
-        for pk, number in self._read("series", _SUMMARIES[kind], name, ["v.col = '' AND v.is_text = 0"]):
-            if number is not None and (at := self._position.get(pk)) is not None:
-                numbers[at] = number
+        value, is_series = _SUMMARIES[kind], "v.col = '' AND v.is_text = 0"
+        if self._experiments is None:
+            join = f"JOIN series v ON v.run_pk = r.pk AND v.name = :column_name AND {is_series}"
+            rows = self._search.read(self._connection, f"r.pk, {value}", join, column_name=plain(name))
+        else:
+            rows = self._ask(f"SELECT v.run_pk, {value} FROM series v WHERE {_OF_COLUMN} AND {is_series}", name)
+        numbers = np.full(self._count, np.nan)
+        if rows:
+            found = np.array(rows, np.float64)  # None becomes NaN
+            at, there = self._places(found[:, 0].astype(np.int64))
+            numbers[at] = found[there, 1]
         return numbers
 
-    def _read(self, table: str, columns: str, name: str, parts: list[str]) -> list[Any]:
-        """Return (run, columns) of the rows of that name, perhaps of other runs, too. Each row is in one of the `parts`."""
+    def _given_to(self, labels: Sequence[ParamValue], counts: Sequence[int], pks: Sequence[int] | str) -> _Labels:
+        """Return the labels of runs: `counts` runs each, whose keys follow each other in `pks`."""
+        made = _Labels.of(labels)
+        keys = msgspec.json.decode(f"[{pks}]", type=list[int]) if isinstance(pks, str) else pks
+        at, there = self._places(np.array(keys, np.int64))
+        codes = np.zeros(self._count, np.int64)
+        codes[at] = np.repeat(made.codes, counts)[there]
+        return _Labels(codes, made.values)
+
+    def _places(self, pks: Array) -> tuple[Array, Array]:
+        """Return the places of runs among ours, and which of `pks` are ours at all."""
+        places = self._place[np.minimum(pks, len(self._place) - 1)]
+        there = np.flatnonzero((places >= 0) & (pks < len(self._place)))
+        return places[there], there
+
+    def _gathered(self, table: str, columns: str, name: str, parts: list[str]) -> list[Any]:
+        """Return rows of (columns, number of runs, their keys with commas between), perhaps of other runs, too.
+
+        Args:
+            columns: in the order of an index, which then need not be sorted.
+            parts: conditions, of which each row of the table meets one.
+        """
         if self._experiments is None:
-            every = " OR ".join(f"({part})" for part in parts if part)
-            join = f"JOIN {table} v ON v.run_pk = r.pk AND v.name = :column_name{f' AND ({every})' if every else ''}"
-            return self._search.read(self._connection, f"r.pk, {columns}", join, column_name=plain(name))
+            join = f"JOIN {table} v ON v.run_pk = r.pk AND v.name = :column_name AND ({' OR '.join(parts)})"
+            rows = self._search.read(self._connection, f"{columns}, 1, r.pk", join, column_name=plain(name))
+            return [(*row[:-1], str(row[-1])) for row in rows]
+        is_sqlite = self._connection.dialect.name == "sqlite"
+        keys = "group_concat(v.run_pk)" if is_sqlite else "string_agg(CAST(v.run_pk AS TEXT), ',')"
         selects = [
-            f"SELECT v.run_pk, {columns} FROM {table} v"
-            f" WHERE v.experiment_pk IN :experiments AND v.name = :name{f' AND {part}' if part else ''}"
+            f"SELECT {columns}, count(*), {keys} FROM {table} v WHERE {_OF_COLUMN} AND {part} GROUP BY v.experiment_pk, {columns}"
             for part in parts
         ]
-        statement = text(" UNION ALL ".join(selects)).bindparams(bindparam("experiments", expanding=True, type_=BigInteger))
-        return [*self._connection.execute(statement, {"experiments": self._experiments, "name": plain(name)}).all()]
+        return self._ask(" UNION ALL ".join(selects), name)
+
+    def _ask(self, statement: str, name: str) -> list[Any]:
+        experiments = bindparam("experiments", expanding=True, type_=BigInteger)
+        return fetch(
+            self._connection,
+            text(statement).bindparams(experiments),
+            {"experiments": self._experiments or [], "name": plain(name)},
+        )
+
+
+_OF_COLUMN = "v.experiment_pk IN :experiments AND v.name = :name"
 
 
 def label_of(kind: str, value: str, number: float | None) -> ParamValue:
@@ -191,13 +259,11 @@ def _spreads(numbers: Array, group_of: Array, groups: int) -> list[Spread | None
     ]
 
 
-def _common(labels: list[ParamValue], group_of: Array, groups: int) -> list[Common | None]:
-    """Return of each group the value that all its runs have, and how many different ones there are."""
-    seen: list[dict[tuple[type, ParamValue], None]] = [{} for _ in range(groups)]
-    for label, group in zip(labels, group_of.tolist(), strict=True):
-        seen[group][type(label), label] = None
-    found: list[Common | None] = []
-    for values in seen:
-        present = [value for _, value in values if value is not None]
-        found.append(Common(present[0] if len(values) == 1 else None, len(values)) if present else None)
-    return found
+def _common(labels: _Labels, group_of: Array, groups: int) -> list[Common | None]:
+    """Return of each group the value that all its runs have, and how many different ones there are; None without any."""
+    different = [0] * groups
+    present: list[ParamValue] = [None] * groups
+    for group, code, _ in zip(*labels.within(group_of), strict=True):
+        different[group] += 1
+        present[group] = labels.values[code] if code else present[group]
+    return [None if value is None else Common(value if n == 1 else None, n) for value, n in zip(present, different, strict=True)]

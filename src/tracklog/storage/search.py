@@ -7,6 +7,9 @@ each run of an experiment for its params, so the runs that are asked come from w
 - else the order, by an index that has it: the first page is full before many runs were asked;
 - else, or in a small experiment, all runs.
 
+Words, and what stands above matches in a tree, are looked for everywhere at once: which runs match is then known before the page
+and the total are made of them.
+
 PostgreSQL counts on statistics to choose by itself. SQLite has none that tell a rare value from a common one, so it is asked
 how many runs meet a condition, up to a bound, and `CROSS JOIN` fixes the order of its loops.
 
@@ -38,7 +41,7 @@ _MAX_ORDERS = 10  # each is a join
 _FEW_RUNS = 5000  # are asked and sorted in some 20 ms
 _COUNTED_RUNS = 20_000  # counted in 1 ms
 _MAX_LED_EXPERIMENTS = 50  # an index is entered once for each
-_INDEXED_CHARS = 64  # of a text, see migration 6
+INDEXED_CHARS = 64  # of a text, see migration 6
 _MAX_SURE_NUMBER = 1e300  # beyond it a whole number is not what its text reads as
 
 _ACTIVE = tuple(
@@ -96,7 +99,7 @@ _IS_NAN_SQL = "s.last_number IS NULL AND s.last_text = 'NaN'"  # SQLite cannot s
 
 _SIGNS = {"!=": "<>"}
 _RANGES = ("=", "<", "<=", ">", ">=")  # what cuts one range out of an index
-_CONSTANTS = ("0", "''")  # key expressions
+_CONSTANTS = ("0", "1", "''")  # key expressions
 _NUL = "\x00"  # nothing stored has one, and PostgreSQL refuses it
 
 
@@ -151,14 +154,26 @@ class _Lead:
     conjunct: int | None = None  # of the search's, which then need not be asked again
 
 
+_Keys = tuple[tuple[str, str], ...]  # expressions with their directions
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A stretch of an order that an index has."""
+
+    table: str
+    where: str  # on the rows `l` of the table that are in the index
+    keys: _Keys  # of these rows
+
+
 @dataclass(frozen=True)
 class _OrderPart:
     """One thing that runs are ordered by."""
 
     join: str  # "" when it needs none
-    keys: tuple[tuple[str, str], ...]  # expressions with their directions
-    # Where an index has the order: table, condition on its rows `l` that have a value, and their keys, of which the first is 0.
-    led: tuple[str, str, tuple[tuple[str, str], ...]] | None = None
+    keys: _Keys
+    # With stretches the first key is a rank: of runs in the first stretch 0, in the second 1; of all others more.
+    stretches: tuple[_Stretch, ...] = ()
 
 
 class RunSearch:
@@ -189,10 +204,13 @@ class RunSearch:
         condition = RUNS.condition(query.filter, now_ms=now_ms)
         self._conjuncts = condition.conditions if isinstance(condition, And) else () if condition is None else (condition,)
         self._said = [self._condition(one) for one in self._conjuncts]
-        self._own = [*self._fields(), *(self._equal(*one) for one in query.equal.items()), *self._words()]
+        self._own = [*self._fields(), *(self._equal(*one) for one in query.equal.items())]
+        self._words = self._words_sought()
         self._places = self._placed()
         # A tree shows what stands above its matches, too.
-        self._is_tree = query.tree and bool(self._places) and bool(self._said or len(self._own) > len(self._marks()))
+        self._is_tree = (
+            query.tree and bool(self._places) and bool(self._said or self._words or len(self._own) > len(self._marks()))
+        )
         # Ids and a parent lead to few runs by indexes of their own.
         self._is_narrow = (
             query.ids is not None or (query.parent_id is not None and not self._is_tree) or any(map(_names_runs, self._conjuncts))
@@ -207,6 +225,7 @@ class RunSearch:
         self._made = 0  # how many runs they have, or once had
         self._is_large = False  # which is more than a few
         self._leads: list[tuple[int, _Lead]] = []  # ways to the runs, with how many rows each has; the shortest first
+        self._found: list[int] | None = None  # keys of all runs that match, where it costs much to ask each run
 
     # ------------------------------------------------------------------------------ asking
 
@@ -226,32 +245,40 @@ class RunSearch:
             return None
         rows, lead = self._leads[0]
         asked = float(self._made)
-        if self._parts[0].led is not None or self._orders[0] in ("start", "-start"):
+        if self._parts[0].stretches or self._orders[0] in ("start", "-start"):
             asked = limit
             for found, _ in self._leads:  # as if the conditions had nothing to do with each other
                 asked *= self._made / max(1, found if found <= _COUNTED_RUNS else self._made / 2)
         return lead if rows < min(asked, self._made) else None
 
     def _led(self, connection: Connection, limit: int | None, column: str = "r.pk") -> list[Any]:
-        """Return rows of a page along an index that has the order, or sorted when there is none."""
+        """Return rows of a page along the indexes that have the order, or sorted where there is none."""
         first = self._parts[0]
-        if first.led is None or not self._is_large or self._is_tree:
+        is_short = self._is_tree if self._found is None else len(self._found) <= _COUNTED_RUNS
+        if not first.stretches or not self._is_large or is_short:
             return self._sorted(connection, limit, self._after, None, column=column)
-        rows, after = [], self._after
-        if after is None or after[0] == 0:
-            rows = self._execute(connection, self._led_statement(limit, after, *first.led, column=column))
+        rows: list[Any] = []
+        after = self._after
+        for rank, stretch in enumerate(first.stretches):
+            if after is not None and after[0] != rank:
+                continue  # an earlier page had all of it
+            rows += self._execute(connection, self._along(stretch, limit, after, column))
             after = None
+            if limit is not None and len(rows) >= limit:
+                return rows[:limit]
         if limit is None and not self._said and len(rows) == self.total(connection):
-            return rows  # counting is easier than asking each run whether it has the metric
-        if limit is None or len(rows) < limit:  # then come those that the index does not have
-            left = None if limit is None else limit - len(rows)
-            rows += self._sorted(connection, left, after, None, f"{first.keys[0][0]} > 0", column=column)
-        return rows
+            return rows  # counting is easier than asking each run whether it has a value
+        # Then come those that no index has.
+        left = None if limit is None else limit - len(rows)
+        others = f"{first.keys[0][0]} >= {len(first.stretches)}"
+        return rows + self._sorted(connection, left, after, None, others, column=column)
 
     def total(self, connection: Connection) -> int:
         """Return how many runs all pages have."""
         if not self._prepare(connection):
             return 0
+        if self._found is not None:
+            return len(self._found)
         tables, where = self._from(self._leads[0][1] if self._leads else None)
         return int(self._execute(connection, f"SELECT count(*) FROM {tables} WHERE {where}")[0][0])
 
@@ -308,6 +335,12 @@ class RunSearch:
                     found = self._execute(connection, f"SELECT count(*) FROM ({rows_of}) counted")[0][0]
                     self._leads.append((found, lead))
             self._leads.sort(key=lambda way: way[0])
+        if self._is_large and (self._words or self._is_tree):
+            # Asked once, for the page and for the total.
+            tables, condition = self._from(self._leads[0][1] if self._leads else None)
+            self._found = [row[0] for row in self._execute(connection, f"SELECT r.pk FROM {tables} WHERE {condition}")]
+            self._given["found"] = json.dumps(self._found) if self._texts.is_sqlite else self._found
+            self._leads.clear()
         return bool(self._experiments)
 
     # --------------------------------------------------------------------------- statements
@@ -319,7 +352,10 @@ class RunSearch:
 
     def _from(self, lead: _Lead | None) -> tuple[str, str]:
         """Return the tables and the condition of a search, starting from `lead`, or from the runs themselves."""
-        where = [*self._own, *(said for number, said in enumerate(self._said) if lead is None or lead.conjunct != number)]
+        if self._found is not None:
+            return self._from_found(lead)
+        words = [self._has_word(*one) for one in self._words]
+        where = [*self._own, *words, *(said for number, said in enumerate(self._said) if lead is None or lead.conjunct != number)]
         # With a sign before it SQLite looks for no index: that of the ids is better.
         sign = "+" if self._is_narrow and self._texts.is_sqlite else ""
         here = [] if self._is_everywhere else [sign + self._of_experiments("r")]
@@ -339,6 +375,17 @@ class RunSearch:
         alive = [] if self._query.deleted else ["r.deleted_ms IS NULL"]
         return "runs r", " AND ".join([above, *here, *alive, *self._places])
 
+    def _from_found(self, lead: _Lead | None) -> tuple[str, str]:
+        """Return what `_from` does once it is known which runs match."""
+        if not self._texts.is_sqlite:
+            found = "r.pk = ANY(CAST(:found AS BIGINT[]))"
+        else:
+            # With a sign before it the runs come from elsewhere, in the order of an index, and are looked up in the list.
+            found = f"{'' if len(self._found or ()) <= _COUNTED_RUNS else '+'}r.pk IN (SELECT value FROM json_each(:found))"
+        if lead is None:
+            return "runs r", found
+        return f"{lead.table} l CROSS JOIN runs r", f"{lead.where} AND r.pk = l.run_pk AND {found}"
+
     def _sorted(
         self,
         connection: Connection,
@@ -353,22 +400,24 @@ class RunSearch:
         joins = " ".join(part.join for part in self._parts)
         return self._execute(connection, self._select(f"{tables} {joins}", [where, *more], self._keys, after, limit, column))
 
-    def _led_statement(
-        self,
-        limit: int | None,
-        after: list[Any] | None,
-        table: str,
-        where: str,
-        led_keys: tuple[tuple[str, str], ...],
-        *,
-        column: str,
-    ) -> str:
-        """Return the statement of a page along the index that has the first order, of the runs that are in it."""
-        lead = _Lead(table, f"{self._of_experiments('l')} AND {where}")
+    def _along(self, stretch: _Stretch, limit: int | None, after: list[Any] | None, column: str) -> str:
+        """Return the statement of a page along the index that has a stretch of the first order."""
+        experiments = self._experiments or []
+        if limit is None or len(experiments) < 2:
+            return self._along_one(stretch, limit, after, column, self._of_experiments("l"))
+        # An index has the order within each experiment: the first of all are among the first of each.
+        firsts = [self._along_one(stretch, limit, after, column, f"l.experiment_pk = {self._bind(one)}") for one in experiments]
+        keys = [*stretch.keys, *(key for part in self._parts[1:] for key in part.keys)]
+        ordered = ", ".join(f"{at} {way}" for at, (key, way) in enumerate(keys, start=2) if key not in _CONSTANTS)
+        union = " UNION ALL ".join(f"SELECT * FROM ({one}) f{at}" for at, one in enumerate(firsts))
+        return f"SELECT * FROM ({union}) firsts ORDER BY {ordered} LIMIT {limit}"
+
+    def _along_one(self, stretch: _Stretch, limit: int | None, after: list[Any] | None, column: str, where: str) -> str:
+        lead = _Lead(stretch.table, f"{where} AND {stretch.where}")
         ranges = [self._compared("l.last_number", one) for one in self._conjuncts if self._is_along(one)]
         tables, where = self._from(lead)
         joins = " ".join(part.join for part in self._parts[1:])
-        keys = [*led_keys, *(key for part in self._parts[1:] for key in part.keys)]
+        keys = [*stretch.keys, *(key for part in self._parts[1:] for key in part.keys)]
         return self._select(f"{tables} {joins}", [*ranges, where], keys, after, limit, column)
 
     def _is_along(self, one: Condition) -> TypeGuard[Comparison]:
@@ -488,8 +537,8 @@ class RunSearch:
         kinds = "" if kind == "tag" else " AND q.kind = 'b'" if isinstance(value, bool) else f" AND {text}"
         return f"{exists} AND q.value = {self._bind(plain(str(value)))}{kinds})"
 
-    def _words(self) -> list[str]:
-        """Return a condition for each word of the query's text."""
+    def _words_sought(self) -> list[tuple[str, str]]:
+        """Return what stands before and after a text that shall contain a word, for each word of the query's text."""
         words = [] if _NUL in self._query.text else self._query.text.split()
         if len(words) > _MAX_WORDS:
             raise InvalidValueError(
@@ -497,18 +546,22 @@ class RunSearch:
                 parameter="text",
                 given=self._query.text,
             )
-        where = []
-        for word in words:
-            before, after = self._texts.contains(word, self._bind)
-            own = ("r.name", "r.id", "r.type", "r.user_name", f"({STATUS_SQL})", "r.description")
-            there = [f"{before}{column}{after}" for column in own]
-            there.append(f"EXISTS (SELECT 1 FROM experiments n WHERE n.pk = r.experiment_pk AND {before}n.name{after})")
-            there += [
-                f"EXISTS (SELECT 1 FROM {table} t WHERE t.run_pk = r.pk AND ({before}t.name{after} OR {before}t.value{after}))"
-                for table in ("tags", "params")
-            ]
-            where.append(f"({' OR '.join(there)})")
-        return where
+        return [self._texts.contains(word, self._bind) for word in words]
+
+    def _has_word(self, before: str, after: str) -> str:
+        """Return the condition that a run contains a word somewhere; `before` and `after` as from `TextSql.contains`."""
+        own = ("r.name", "r.id", "r.type", "r.user_name", f"({STATUS_SQL})", "r.description")
+        there = [f"{before}{column}{after}" for column in own]
+        there.append(f"r.experiment_pk IN (SELECT n.pk FROM experiments n WHERE {before}n.name{after})")
+        for table in ("tags", "params"):
+            has = f"({before}t.name{after} OR {before}t.value{after})"
+            # To read a table once is easier than to look into it for each of many runs.
+            there.append(
+                f"r.pk IN (SELECT t.run_pk FROM {table} t WHERE {has})"
+                if self._is_large
+                else f"EXISTS (SELECT 1 FROM {table} t WHERE t.run_pk = r.pk AND {has})"
+            )
+        return f"({' OR '.join(there)})"
 
     def _condition(self, condition: Condition) -> str:
         if isinstance(condition, Comparison):
@@ -596,8 +649,8 @@ class RunSearch:
         if one.operator != "=" or not isinstance(value, str):
             return None
         exact = f"l.value = {self._bind(value)}"
-        start = f"substr(l.value, 1, {_INDEXED_CHARS}) = {self._bind(value[:_INDEXED_CHARS])}"
-        if len(value) >= _INDEXED_CHARS:  # else the index has all of it
+        start = f"substr(l.value, 1, {INDEXED_CHARS}) = {self._bind(value[:INDEXED_CHARS])}"
+        if len(value) >= INDEXED_CHARS:  # else the index has all of it
             start = f"{start} AND {exact}"
         if one.entity == "tag":
             return _Lead("tags", f"{named} AND {start}", number)
@@ -656,24 +709,31 @@ class RunSearch:
                 given=order_by,
             )
         key = self._bind("" if _NUL in name else name)  # neither is the name of anything
-        keys: tuple[tuple[str, str], ...]
         named = f"{alias}.run_pk = r.pk AND {alias}.name = {key}"
         if kind == "tag":
             value = f"{alias}.value"
             rank = f"CASE WHEN {value} IS NULL THEN 1 ELSE 0 END"
-            keys = ((rank, "ASC"), (by_code_point(f"COALESCE({value}, '')"), direction))
-            return _OrderPart(f"LEFT JOIN tags {alias} ON {named}", keys)
+            keys = ((rank, "ASC"), *self._text_keys(f"COALESCE({value}, '')", direction))
+            texts = _Stretch("tags", f"l.name = {key}", (("0", "ASC"), *self._text_keys("l.value", direction)))
+            return _OrderPart(f"LEFT JOIN tags {alias} ON {named}", keys, (texts,))
         if kind == "param":
             # Numbers, then texts, then those that lack it; 0 and '' stand for "not of this kind".
             number, value = f"{alias}.number", f"{alias}.value"
             keys = (
                 (f"CASE WHEN {value} IS NULL THEN 2 WHEN {number} IS NULL THEN 1 ELSE 0 END", "ASC"),
                 (f"COALESCE({number}, 0)", direction),
-                (by_code_point(f"CASE WHEN {number} IS NULL THEN COALESCE({value}, '') ELSE '' END"), direction),
+                *self._text_keys(f"CASE WHEN {number} IS NULL THEN COALESCE({value}, '') ELSE '' END", direction),
             )
-            led_keys = (("0", "ASC"), ("l.number", direction), ("''", direction))
-            led = ("params", f"l.name = {key} AND l.number IS NOT NULL", led_keys)
-            return _OrderPart(f"LEFT JOIN params {alias} ON {named}", keys, led)
+            no_text = (("''", direction), ("''", direction))
+            numbers = _Stretch(
+                "params", f"l.name = {key} AND l.number IS NOT NULL", (("0", "ASC"), ("l.number", direction), *no_text)
+            )
+            texts = _Stretch(
+                "params",
+                f"l.name = {key} AND l.number IS NULL",
+                (("1", "ASC"), ("0", direction), *self._text_keys("l.value", direction)),
+            )
+            return _OrderPart(f"LEFT JOIN params {alias} ON {named}", keys, (numbers, texts))
         value = re.sub(r"\bs\.", f"{alias}.", _SERIES_VALUES[kind])
         nan = f" WHEN {alias}.last_text = 'NaN' THEN 1" if kind == "metric" else ""
         keys = ((f"CASE WHEN {value} IS NOT NULL THEN 0{nan} ELSE 2 END", "ASC"), (f"COALESCE({value}, 0)", direction))
@@ -681,7 +741,13 @@ class RunSearch:
         if kind != "metric":
             return _OrderPart(join, keys)
         where = f"l.name = {key} AND l.col = '' AND l.is_text = 0 AND l.last_number IS NOT NULL"
-        return _OrderPart(join, keys, ("series", where, (("0", "ASC"), ("l.last_number", direction))))
+        return _OrderPart(join, keys, (_Stretch("series", where, (("0", "ASC"), ("l.last_number", direction))),))
+
+    def _text_keys(self, expression: str, direction: str) -> _Keys:
+        """Return keys that order by a text; an index has its begin."""
+        by_code_point = self._texts.by_code_point
+        begin = f"substr({expression}, 1, {INDEXED_CHARS})"
+        return (by_code_point(begin), direction), (by_code_point(expression), direction)
 
     # -------------------------------------------------------------------------------- tokens
 
