@@ -173,11 +173,11 @@ def test_what_the_share_menu_copies_works_pasted_into_another_sites_page(
     chart = page.locator("[data-metric='train/loss']")
 
     chart.get_by_role("button", name="Share loss").click()
-    page.get_by_role("button", name="Copy as a frame (HTML)").click()
+    page.get_by_role("button", name="Copy frame (HTML)").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Frame copied")
     snippet = clipboard(page)
     chart.get_by_role("button", name="Share loss").click()
-    page.get_by_role("button", name="Copy as Markdown").click()
+    page.get_by_role("button", name="Copy Markdown link").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Markdown copied")
     assert re.fullmatch(rf"\[loss\]\({gallery.url}/embed/runs/{run_id}\?smooth=3&panel=metric%3Atrain%2Floss\)", clipboard(page))
 
@@ -490,7 +490,7 @@ def test_names_that_are_markup_stay_text_in_every_form(
 
     chart = page.get_by_test_id("chart-card")
     chart.get_by_role("button", name="Share").click()
-    page.get_by_role("button", name="Copy as a frame (HTML)").click()
+    page.get_by_role("button", name="Copy frame (HTML)").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Frame copied")
     snippet = clipboard(page)
     with _wiki(tmp_path / "wiki", snippet) as port:

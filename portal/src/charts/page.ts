@@ -24,8 +24,9 @@ export interface PageFile {
   missing?: string[];
 }
 
-/** From this width on a drawing takes a row of the page. */
-const WIDE_PX = 720;
+/** From these widths on a drawing takes two columns, and a row of the page: its letters must not shrink. */
+const BROAD_PX = 540;
+const WIDE_PX = 860;
 /** Of all pictures of a page together: what a mail still takes. */
 const MAX_IMAGE_BYTES = 12_000_000;
 const COLOURS = ["text", "soft", "grid", "card", "accent", "good", "bad", "warn"] as const;
@@ -71,9 +72,9 @@ export async function toHtml(page: PageFile, papers: { light: Paper; dark: Paper
       drawn.push(picture === null ? null : drawnOf(picture, place));
       const hasTable = panel.table.rows.length > 0;
       tables.push(hasTable ? packed(panel.table) : null);
-      const isWide = picture !== null && picture.width >= WIDE_PX;
+      const size = picture === null || picture.width < BROAD_PX ? "" : picture.width < WIDE_PX ? "broad" : "wide";
       parts.push(
-        `<figure${isWide ? ' class="wide"' : ""}><figcaption>${escaped(panel.title)}</figcaption>`,
+        `<figure class="${size}"><figcaption>${escaped(panel.title)}</figcaption>`,
         picture === null
           ? await imagesHtml(panel.images, budget)
           : `<div class="chart" tabindex="0" role="group" aria-label="${escaped(panel.title)}" data-chart="${at}">${toSvg(picture, panel.title, { prefix: `c${at}-`, isBare: true })}<div class="tip" role="status"></div></div>`,
@@ -181,11 +182,11 @@ function factsHtml(page: PageFile, now: Date): string {
     ...(page.facts ?? []),
     [t("Exported"), now.toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" })],
   ];
-  const rows = facts.map(([name = "", value = ""]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`);
+  const rows = facts.map(([name = "", value = ""]) => `<div><dt>${escaped(name)}</dt><dd>${escaped(value)}</dd></div>`);
   // Only what leads to a server: an address from elsewhere could be a script.
   if (page.source !== null && /^https?:\/\//.test(page.source))
     rows.push(
-      `<dt>${escaped(t("Source"))}</dt><dd><a href="${escaped(page.source)}">${escaped(page.source.replace(/\?.*/, ""))}</a></dd>`,
+      `<div><dt>${escaped(t("Source"))}</dt><dd><a href="${escaped(page.source)}">${escaped(page.source.replace(/\?.*/, ""))}</a></dd></div>`,
     );
   return `<dl>${rows.join("")}</dl>`;
 }
@@ -209,16 +210,16 @@ function themes({ light, dark }: { light: Paper; dark: Paper }): string {
 
 const STYLE = `*{box-sizing:border-box}body{margin:0 auto;max-width:1320px;padding:28px 24px 48px;background:var(--card);color:var(--text);font:14px/1.5 ${FONT_FAMILY};font-variant-numeric:tabular-nums}
 h1{margin:0 0 8px;font-size:22px;line-height:1.3;overflow-wrap:anywhere}h2{margin:28px 0 10px;font-size:15px}a{color:var(--accent);text-underline-offset:2px}
-dl{display:flex;flex-wrap:wrap;gap:4px 24px;margin:0}dt{color:var(--soft)}dd{margin:0 0 0 -18px;overflow-wrap:anywhere}
+dl{display:flex;flex-wrap:wrap;gap:4px 24px;margin:0}dl div{display:flex;gap:6px;min-width:0}dt{color:var(--soft)}dd{min-width:0;margin:0;overflow-wrap:anywhere}
 .runs{display:flex;flex-wrap:wrap;gap:4px 18px;margin:12px 0 0;padding:0;list-style:none;max-height:132px;overflow:auto}.runs svg{margin-right:7px;vertical-align:1px}.soft{color:var(--soft)}
-main{margin-top:22px}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:14px}.wide{grid-column:1/-1}
+main{margin-top:22px}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:14px;align-items:start;grid-auto-flow:dense}@media(min-width:900px){.broad{grid-column:span 2}}.wide{grid-column:1/-1}
 figure{min-width:0;margin:0;padding:12px 12px 8px;border:1px solid var(--grid);border-radius:8px;break-inside:avoid}figcaption{margin:0 0 6px 2px;font-weight:600;font-size:13px;overflow-wrap:anywhere}
 .chart{position:relative}.chart:focus-visible{outline:2px solid var(--accent);outline-offset:2px;border-radius:4px}.chart svg{display:block;width:100%;height:auto;overflow:visible}
 .tip{position:absolute;z-index:2;visibility:hidden;max-width:min(380px,90vw);pointer-events:none;padding:6px 9px;border:1px solid var(--grid);border-radius:6px;background:var(--card);box-shadow:0 4px 14px #0003;font-size:12px}
 .tip div{display:flex;gap:8px;align-items:center}.tip i{flex:none;width:12px;height:3px;border-radius:2px}.tip span{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 details{margin-top:6px;font-size:12px}summary{width:max-content;color:var(--soft);cursor:pointer}.data{max-height:360px;margin-top:6px;overflow:auto}
 table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;text-align:right;font-weight:400;white-space:nowrap;border-bottom:1px solid var(--grid)}th{position:sticky;top:0;background:var(--card);color:var(--soft)}td:first-child,th:first-child{text-align:left}td.text{text-align:left;white-space:pre-wrap;overflow-wrap:anywhere}
-.images{display:flex;flex-wrap:wrap;gap:10px}.images figure{padding:0;border:0}.images img{display:block;max-width:100%;min-width:96px;height:auto;image-rendering:auto}.images figcaption{margin-top:4px;font-weight:400;font-size:12px;color:var(--soft)}
+.images{display:flex;flex-wrap:wrap;gap:10px}.images figure{padding:0;border:0}.images img{display:block;max-width:100%;min-width:96px;height:auto;}.images .pixels{min-width:120px;image-rendering:pixelated}.images figcaption{margin-top:4px;font-weight:400;font-size:12px;color:var(--soft)}
 @media print{body{max-width:none;padding:0;font-size:11px}.panels{grid-template-columns:1fr 1fr}.runs{max-height:none}details:not([open]),.tip,noscript{display:none}.data{max-height:none}}`;
 
 const SCRIPT = `(() => {
@@ -228,6 +229,11 @@ const SCRIPT = `(() => {
   const unit = ({ scale, range: [low, high] }) => scale === "log"
     ? (v) => v > 0 ? Math.log(v / low) / Math.log(high / low) : NaN
     : (v) => (v / 2 - low / 2) / (high / 2 - low / 2);
+  for (const image of document.images) {
+    const look = () => image.classList.toggle("pixels", image.naturalWidth > 0 && image.naturalWidth < 160);
+    image.addEventListener("load", look);
+    look();
+  }
   document.querySelectorAll("[data-table]").forEach((details) => {
     const fill = () => {
       const host = details.querySelector(".data");
