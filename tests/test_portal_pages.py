@@ -565,3 +565,17 @@ def test_the_first_view_is_light(page: Page, gallery: RunningServer) -> None:
     font = sum(size for name, size in sent.items() if name.endswith(".woff2"))
     assert sum(sent.values()) - font < 200_000, sent
     assert font < 50_000, sent
+
+
+def test_a_page_is_printed_on_white_with_lines_instead_of_pixels(page: Page, gallery: RunningServer) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{gallery.url}/runs/{_id(gallery, 'net-1')}")
+    expect(page.locator("[data-metric='train/loss'] canvas").first).to_be_visible()
+    page.emulate_media(color_scheme="dark", media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    expect(page.locator("[data-metric='train/loss'] .printed svg")).to_be_visible()
+    expect(page.locator("[data-metric='train/loss'] canvas").first).to_be_hidden()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(page.locator(".printed")).to_have_count(0)

@@ -46,13 +46,16 @@ interface SvgLook {
   prefix?: string;
   /** Without the title above and the ground behind, for a page that has them. */
   isBare?: boolean;
+  /** Whether the names of lines that have none at their end stand below. */
+  hasNames?: boolean;
 }
 
 /** Draw the picture with its title above and, where lines have no name at their end, the names below. */
-export function toSvg(picture: Picture, title: string, { prefix = "clip", isBare = false }: SvgLook = {}): string {
+export function toSvg(picture: Picture, title: string, look: SvgLook = {}): string {
+  const { prefix = "clip", isBare = false, hasNames = true } = look;
   const { figure, ticks, width, ends, paper } = picture;
   const surface = new SvgSurface(prefix);
-  const named = figure.ends === "names" && ends === null ? figure.traces : [];
+  const named = hasNames && figure.ends === "names" && ends === null ? figure.traces : [];
   const box = boxInSvg(picture, isBare);
   const head = isBare ? 0 : HEAD_PX;
   const height = head + picture.height + named.length * ROW_PX + MARGIN_PX;

@@ -13,7 +13,10 @@ export const THEME_NAMES: Record<Theme, string> = { system: t("as the system"), 
 class ThemeState {
   choice = $state<Theme>("system");
   #systemIsDark = $state(false);
-  isDark = $derived(this.choice === "dark" || (this.choice === "system" && this.#systemIsDark));
+  #isPrinting = $state(false);
+  /** What is painted stays as it is while a page is printed: a canvas does not change in time. */
+  isScreenDark = $derived(this.choice === "dark" || (this.choice === "system" && this.#systemIsDark));
+  isDark = $derived(!this.#isPrinting && this.isScreenDark);
 
   /** @param shown what to show for now instead of what is remembered. */
   start(shown?: Theme): void {
@@ -22,6 +25,9 @@ class ThemeState {
     media.addEventListener("change", () => {
       this.#systemIsDark = media.matches;
     });
+    // Paper is white.
+    window.addEventListener("beforeprint", () => this.#print(true));
+    window.addEventListener("afterprint", () => this.#print(false));
     const saved = remembered(KEY);
     this.#show(shown ?? THEMES.find((theme) => theme === saved) ?? "system");
   }
@@ -33,8 +39,18 @@ class ThemeState {
 
   #show(choice: Theme): void {
     this.choice = choice;
-    if (choice === "system") delete document.documentElement.dataset["theme"];
-    else document.documentElement.dataset["theme"] = choice;
+    this.#apply();
+  }
+
+  #print(isPrinting: boolean): void {
+    this.#isPrinting = isPrinting;
+    this.#apply();
+  }
+
+  #apply(): void {
+    const shown = this.#isPrinting ? "light" : this.choice;
+    if (shown === "system") delete document.documentElement.dataset["theme"];
+    else document.documentElement.dataset["theme"] = shown;
   }
 
   next(): void {
