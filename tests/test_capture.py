@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tracklog.records import LogLine, LogLines, encode_event
+from tracklog.records import LogLine, LogLines, RunStatus, encode_event
 from tracklog.sdk import capture
 from tracklog.sdk.capture import ConsoleCapture, SystemMonitor, environment, git_info, masked
+from tracklog.storage.local import LocalStore
 
 POSIX_ONLY = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -979,3 +981,90 @@ print([(line.stream, line.level, line.logger) for line in lines if line.text.end
     assert f"[('logging', {logging.INFO}, 'mine')]" in done.stdout
     assert "INFO:mine:hello there" in done.stderr
     assert re.search(r"DEBUG:tracklog.storage.remote:POST /\S+: 200 in [0-9.]+ ms", done.stderr)
+
+
+# ---- ranks
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, (3, 1)),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"RANK": "high", "WORLD_SIZE": "4"}, None),
+        ({"RANK": "9", "WORLD_SIZE": "4"}, None),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "8"}, (2, 2)),
+        ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}, (1, 0)),
+    ],
+)
+def test_the_rank_is_what_the_launcher_says(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: tuple[int, int] | None
+) -> None:
+    for names in capture._RANK_VARIABLES:
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+
+    assert capture.rank() == expected
+
+
+def test_one_rank_a_machine_samples_all_of_it_the_others_themselves() -> None:
+    def names(number: int, local: int) -> set[str]:
+        samples = Samples()
+        monitor = SystemMonitor(samples.append, interval_s=0.02, rank=capture.Rank(number, local))
+        monitor.start()
+        samples.wait(1)
+        monitor.stop()
+        return set(samples[0])
+
+    assert {"system/cpu.percent", "system/process.memory.mb"} <= names(0, 0)
+    assert names(1, 1) == {"system/process.cpu.percent/rank.1", "system/process.memory.mb/rank.1"}
+    assert {"system/cpu.percent/rank.2", "system/process.memory.mb/rank.2"} <= names(2, 0)
+
+
+def test_processes_of_one_launcher_record_one_run_together(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import os, sys, tracklog\n"
+        "rank = int(os.environ['RANK'])\n"
+        "with tracklog.start_run('ddp', run_id='shared', uri=sys.argv[1], capture=['console', 'system', 'command']) as run:\n"
+        "    print('I am', rank)\n"
+        "    run.log(f'loss of {rank}', 0.5)\n"
+        "    if rank == 0: sys.stdin.read()\n"
+        "    while rank and not run.get_metrics(f'system/process.memory.mb/rank.{rank}'): pass\n"
+    )
+    command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "w")]
+    ranks = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "3"},
+            stdin=subprocess.DEVNULL if rank else subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        for rank in range(3)
+    ]
+    assert [process.wait(60) for process in ranks[1:]] == [0, 0]
+    with contextlib.closing(LocalStore(tmp_path / "w")) as store:
+        until = time.monotonic() + 20
+        while store.log_lines("shared").total_lines < 3:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        between = store.get_run("shared")
+        ranks[0].communicate(b"", timeout=60)
+        run = store.get_run("shared")
+        lines = store.log_lines("shared").lines
+
+    assert (between.status, run.status) == (RunStatus.RUNNING, RunStatus.COMPLETED)
+    assert sorted((line.rank, line.text, line.printed()) for line in lines) == [
+        (0, "I am 0", "I am 0"),
+        (1, "I am 1", "[rank 1] I am 1"),
+        (2, "I am 2", "[rank 2] I am 2"),
+    ]
+    assert {metric.name for metric in run.metrics} >= {"loss of 0", "loss of 2", "system/process.memory.mb/rank.2"}
+
+
+def test_a_log_line_of_an_earlier_version_has_no_rank() -> None:
+    before = msgspec.msgpack.encode([1_750_000_000_000, "stdout", "hello", 0, ""])
+
+    assert msgspec.msgpack.decode(before, type=LogLine) == LogLine(1_750_000_000_000, "stdout", "hello")

@@ -502,6 +502,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last so many lines.")] = None,
     stream: Annotated[str | None, typer.Option(help="Only this stream: stdout, stderr or logging.")] = None,
+    rank: Annotated[int | None, typer.Option(min=0, help="Only the process of this rank.")] = None,
     grep: Annotated[str | None, typer.Option(metavar="REGEX", help="Only lines in which this occurs.")] = None,
     uri: _Uri = None,
 ) -> None:
@@ -527,9 +528,9 @@ def logs(
     def read(first: int) -> tuple[list[str], int]:
         page = store.log_lines(run_id, first, _LOG_PAGE)
         chosen = [
-            f"{one.logger}: {one.text}" if one.stream == "logging" and one.logger else one.text
+            f"{one.logger}: {one.printed()}" if one.stream == "logging" and one.logger else one.printed()
             for one in page.lines
-            if (stream is None or one.stream == stream) and pattern.search(one.text)
+            if stream in (None, one.stream) and rank in (None, one.rank) and pattern.search(one.text)
         ]
         return chosen, page.first_line + len(page.lines)
 
@@ -537,7 +538,7 @@ def logs(
         run_id = _find(store, run).id
         position = 0
         if lines is not None:
-            if stream is None and grep is None:
+            if stream is None and rank is None and grep is None:
                 position = max(0, store.log_lines(run_id, 0, 1).total_lines - lines)
             kept: deque[str] = deque(maxlen=lines)
             while True:

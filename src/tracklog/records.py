@@ -224,6 +224,11 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
     text: str
     level: int = 0  # Python logging level; 0 when there is none
     logger: str = ""
+    rank: int | None = None  # of the process that wrote it, among those that execute the run together; None: it is the only one
+
+    def printed(self) -> str:
+        """Return the line as it stands among those of other ranks: all but the first say which they are."""
+        return f"[rank {self.rank}] {self.text}" if self.rank else self.text
 
 
 class LogLines(msgspec.Struct, tag_field="event", tag="log", frozen=True):

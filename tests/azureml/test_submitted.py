@@ -331,8 +331,9 @@ def test_several_processes_of_a_job_share_a_run(experiment: Experiment, folder: 
     details = ill.wait_for_completion(raise_on_error=False)
 
     assert run.get_metrics() == {"of rank 0": 2, "of rank 1": 2}
-    lines = {line.text for line in run.experiment.workspace.store.log_lines(run.id).lines}
-    assert {"I am 0", "[rank 1] I am 1"} <= lines
+    lines = {(line.rank, line.text) for line in run.experiment.workspace.store.log_lines(run.id).lines}
+    assert {(0, "I am 0"), (1, "I am 1")} <= lines
+    assert "[rank 1] I am 1\n" in run.get_details_with_logs()["logFiles"]["user_logs/std_log.txt"]
     assert details["error"]["error"]["message"] == "rank 1 is ill (exit code 1)"
 
 

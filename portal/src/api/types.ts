@@ -234,7 +234,7 @@ export interface TablePage {
 }
 
 /** time_ms, stream, text, level (of Python logging, 0 without), logger */
-export type LogLine = [number, string, string, number?, string?];
+export type LogLine = [number, string, string, number?, string?, (number | null)?];
 
 export interface LogPage {
   lines: LogLine[];

@@ -106,7 +106,8 @@ export function layOut(
     panels: list.flatMap((metric) => {
       const id = metricPanelId(metric.name);
       if (hidden.has(id)) return [];
-      const own: PanelSpec = { id, kind: "lines", metrics: [metric.name], ...layout.edits[id] };
+      const names = [metric.name, ...(metric.ranks ?? [])];
+      const own: PanelSpec = { id, kind: "lines", metrics: names, ...layout.edits[id] };
       return [{ spec: { ...own, id }, metric }];
     }),
   }));

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MetricSummary } from "../api/types";
-import { groupMetrics, keyMetrics, makeSections } from "./sections";
+import { groupMetrics, joinRanks, keyMetrics, makeSections, partLabel } from "./sections";
 
 function metric(name: string, more: Partial<MetricSummary> = {}): MetricSummary {
   return {
@@ -44,4 +44,18 @@ test("key metrics: losses and accuracies before others, training before validati
   expect(keyMetrics(groupMetrics(names.map((name) => metric(name))), 4).map((item) => item.name)).toEqual([
     "train/loss", "val/loss", "train/accuracy", "val/accuracy",
   ]); // biome-ignore format: one list
+});
+
+test("the samples of all ranks are one metric with a line a rank", () => {
+  const names = ["system/cpu", "system/cpu/rank.10", "system/cpu/rank.2", "system/disk", "system/lone/rank.1"];
+  const joined = joinRanks(groupMetrics(names.map((name) => metric(name))));
+
+  expect(joined.map((one) => [one.name, one.ranks])).toEqual([
+    ["system/cpu", ["system/cpu/rank.2", "system/cpu/rank.10"]],
+    ["system/disk", undefined],
+    ["system/lone/rank.1", undefined],
+  ]);
+  expect(partLabel("system/cpu", names.slice(0, 2))).toBe("rank 0");
+  expect(partLabel("system/cpu/rank.10", names.slice(0, 2))).toBe("rank 10");
+  expect(partLabel("system/cpu/rank.10", names)).toBe("system/cpu/rank.10");
 });

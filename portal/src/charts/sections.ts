@@ -2,6 +2,7 @@
 
 import type { MetricKind, MetricSummary } from "../api/types";
 import { TEXT } from "../api/types";
+import { t } from "../ui/i18n";
 import { naturalCompare, naturalSort } from "../ui/natural";
 
 export const SYSTEM_PREFIX = "system/";
@@ -15,6 +16,8 @@ export interface MetricGroup {
   /** Points of the longest column in the run that has most. */
   count: number;
   description: string;
+  /** Names of the same metric of other ranks, drawn beside it. */
+  ranks?: string[];
 }
 
 export interface Section {
@@ -36,6 +39,31 @@ export function groupMetrics(summaries: Iterable<MetricSummary>): MetricGroup[] 
     else known.isText ||= item.dtype === TEXT;
   }
   return [...groups.values()];
+}
+
+/** How the names of samples of other processes than the first end, of those that execute a run together. */
+const RANK = /\/rank\.(\d+)$/;
+
+/** Samples of all ranks as one metric each. */
+export function joinRanks(groups: readonly MetricGroup[]): MetricGroup[] {
+  const joined = new Map<string, MetricGroup>();
+  for (const group of naturalSort(groups, (one) => one.name)) {
+    const base = joined.get(group.name.replace(RANK, ""));
+    if (base === undefined || !RANK.test(group.name)) joined.set(group.name, group);
+    else
+      joined.set(base.name, {
+        ...base,
+        count: Math.max(base.count, group.count),
+        ranks: [...(base.ranks ?? []), group.name],
+      });
+  }
+  return [...joined.values()];
+}
+
+/** What tells a metric from the others in its chart: its rank, when all are of one kind, or its name. */
+export function partLabel(name: string, all: readonly string[]): string {
+  if (new Set(all.map((one) => one.replace(RANK, ""))).size > 1) return name;
+  return t("rank {n}", { n: RANK.exec(name)?.[1] ?? "0" });
 }
 
 /** Everything before the last but one part stays a heading: `train/loss` → `train`; names without a `/` come first. */

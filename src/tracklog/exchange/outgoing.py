@@ -335,7 +335,7 @@ class _Export:
         """Send what the run printed as a file."""
         lines: list[str] = []
         while (page := self._store.log_lines(run.id, len(lines), 5000)).lines:
-            lines.extend(line.text for line in page.lines)
+            lines.extend(line.printed() for line in page.lines)
         root = re.fullmatch(r"mlflow-artifacts:/+(?:[^/]+(?=//))?/*(.*)", str(info.get("artifact_uri", "")))
         if not lines or root is None:
             return 0

@@ -24,7 +24,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from tracklog.records import LogLine
 from tracklog.sdk.values import storable_text
@@ -283,6 +283,35 @@ def _cpu_model() -> str:
     return platform.processor()
 
 
+# --------------------------------------------------------------------------- ranks
+
+
+class Rank(NamedTuple):
+    """Which of the processes this is that execute a run together."""
+
+    number: int  # among all, from 0
+    local: int  # among those on this machine, from 0
+
+
+# Number, how many there are, and number on this machine: torchrun, Open MPI, MPICH and Intel MPI, srun.
+_RANK_VARIABLES = (
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+)
+
+
+def rank() -> Rank | None:
+    """Return this process's rank as its launcher tells it by environment variables; None for a process of its own."""
+    for names in _RANK_VARIABLES:
+        given = [os.environ.get(name, "") for name in names]
+        number, size, local = (int(text) if text.isdecimal() and len(text) < 10 else None for text in given)
+        if number is not None and size is not None and size > 1 and number < size:
+            return Rank(number, number if local is None else local)
+    return None
+
+
 # ------------------------------------------------------------------------- console
 
 
@@ -300,12 +329,21 @@ class ConsoleCapture:
     caller's thread and in order; nothing that `write_lines` prints there is captured.
     """
 
-    def __init__(self, write_lines: Callable[[list[LogLine]], None], *, reads_levels: bool = False) -> None:
-        """Prepare a capture; `reads_levels`: what another process prints is searched for the level of its logging."""
+    def __init__(
+        self, write_lines: Callable[[list[LogLine]], None], *, rank: int | None = None, reads_levels: bool = False
+    ) -> None:
+        """Prepare a capture.
+
+        Args:
+            rank: of this process among those that execute the run together.
+            reads_levels: what another process prints is searched for the level of its logging.
+        """
         self._write_lines = write_lines
+        self._rank = rank
         self._reads_levels = reads_levels
         self._lines: deque[LogLine] = deque()
-        self._unfinished: dict[tuple[str, int], list[str]] = {}  # pieces of a line without its end, by stream and thread
+        # Pieces of a line without its end, by stream, thread and rank.
+        self._unfinished: dict[tuple[str, int, int | None], list[str]] = {}
         self._tees: list[_Tee] = []
         self._takes_records = False
         self._handing_over = threading.RLock()
@@ -333,7 +371,7 @@ class ConsoleCapture:
         for address in list(self._unfinished):
             text = "".join(self._unfinished.pop(address, ()))
             if text.strip():  # not the blanks with which a progress bar wipes itself out
-                self._add(address[0], text)
+                self._add(address[0], text, address[2])
         self.flush()
 
     def flush(self) -> None:
@@ -352,12 +390,12 @@ class ConsoleCapture:
             finally:
                 self._handing_over_thread = 0
 
-    def take(self, stream: str, text: str) -> None:
-        """Note what was written to a stream."""
+    def take(self, stream: str, text: str, rank: int | None = None) -> None:
+        """Note what was written to a stream, by a process of some rank."""
         thread = threading.get_ident()
         if thread == self._handing_over_thread or (self._takes_records and thread in _records.printing):
             return
-        address = (stream, thread)
+        address = (stream, thread, rank)
         if "\n" not in text and "\r" not in text and len(text) < _MAX_LINE_CHARS:
             pieces = self._unfinished.setdefault(address, [])
             pieces.append(text)
@@ -366,10 +404,10 @@ class ConsoleCapture:
             text = ""
         *whole, rest = ("".join(self._unfinished.pop(address, ())) + text).split("\n")
         for line in whole:
-            self._add(stream, line)
+            self._add(stream, line, rank)
         rest = rest[rest.rfind("\r", 0, -1) + 1 :]  # a \r at the very end may belong to a \n to come
         while len(rest) >= _MAX_LINE_CHARS:
-            self._add(stream, rest[:_MAX_LINE_CHARS])
+            self._add(stream, rest[:_MAX_LINE_CHARS], rank)
             rest = rest[_MAX_LINE_CHARS:]
         if rest:
             self._unfinished[address] = [rest]
@@ -380,15 +418,16 @@ class ConsoleCapture:
             for line in lines:
                 text = storable_text(line)[:_MAX_LINE_CHARS]
                 self._lines.append(
-                    LogLine(int(record.created * 1000), "logging", text, record.levelno, storable_text(record.name))
+                    LogLine(int(record.created * 1000), "logging", text, record.levelno, storable_text(record.name), self._rank)
                 )
 
-    def _add(self, stream: str, line: str) -> None:
+    def _add(self, stream: str, line: str, rank: int | None) -> None:
         line = storable_text(line.rstrip("\r").rpartition("\r")[2])
         now_ms = time.time_ns() // 1_000_000
         level, logger = _printed_level(line) if self._reads_levels else (0, "")
         for start in range(0, max(len(line), 1), _MAX_LINE_CHARS):
-            self._lines.append(LogLine(now_ms, stream, line[start : start + _MAX_LINE_CHARS], level, logger))
+            part = line[start : start + _MAX_LINE_CHARS]
+            self._lines.append(LogLine(now_ms, stream, part, level, logger, self._rank if rank is None else rank))
 
     def _detach(self) -> None:
         for tee in self._tees:
@@ -559,15 +598,22 @@ class _Tee:
 
 
 class SystemMonitor:
-    """Samples the machine in a thread: CPU, memory, disk, network, NVIDIA GPUs; metrics `system/…`, sizes in MiB."""
+    """Samples the machine in a thread: CPU, memory, disk, network, NVIDIA GPUs; metrics `system/…`, sizes in MiB.
 
-    def __init__(self, log: Callable[[dict[str, float]], None], interval_s: float = 2.0) -> None:
+    Of the ranks of a run the first on each machine samples all of it, the others their own process only. The names of
+    other ranks than 0 end in `/rank.N`.
+    """
+
+    def __init__(self, log: Callable[[dict[str, float]], None], interval_s: float = 2.0, *, rank: Rank | None = None) -> None:
         """Take the function that gets each sample.
 
         Args:
             interval_s: between samples at first; from some minutes on a sixtieth of the run's age, up to 15 s.
+            rank: of this process; None when it executes the run alone.
         """
         self._log = log
+        self._suffix = f"/rank.{rank.number}" if rank is not None and rank.number > 0 else ""
+        self._samples_machine = rank is None or rank.local == 0
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tracklog-system", daemon=True)
@@ -586,9 +632,11 @@ class SystemMonitor:
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        samplers: list[Sampler] = [_cpu(), _processes_cpu(), _memory(), _disk_usage(), _disk_rates(), _network_rates()]
-        for index, gpu in enumerate(_gpus()):
-            samplers += [_gpu_quantity(f"system/gpu.{index}.{name}", read) for name, read in gpu.quantities().items()]
+        samplers: list[Sampler] = [_processes_cpu(), _process_memory()]
+        if self._samples_machine:
+            samplers += [_cpu(), _memory(), _disk_usage(), _disk_rates(), _network_rates()]
+            for index, gpu in enumerate(_gpus()):
+                samplers += [_gpu_quantity(f"system/gpu.{index}.{name}", read) for name, read in gpu.quantities().items()]
         self._sample(samplers)  # each notes where its counters stand
         started = time.monotonic()
         wait_s = min(_FIRST_SAMPLE_S, self._interval_s)
@@ -606,7 +654,7 @@ class SystemMonitor:
         sample: dict[str, float] = {}
         for sampler in list(samplers):
             try:
-                sample.update(next(sampler))
+                sample.update({name + self._suffix: value for name, value in next(sampler).items()})
             except Exception as error:  # a driver or kernel may fail in any way; the others go on  # noqa: BLE001
                 _log.debug("%r failed and is left out from now on: %r", sampler, error)
                 samplers.remove(sampler)
@@ -649,16 +697,21 @@ def _processes_cpu() -> Sampler:
         yield {"system/process.cpu.percent": round(total, 1)}
 
 
-def _memory() -> Sampler:
+def _process_memory() -> Sampler:
     import psutil
 
     own = psutil.Process()
     yield {}
     while True:
-        yield {
-            "system/process.memory.mb": round(own.memory_info().rss / _MIB, 1),
-            "system/memory.percent": psutil.virtual_memory().percent,
-        }
+        yield {"system/process.memory.mb": round(own.memory_info().rss / _MIB, 1)}
+
+
+def _memory() -> Sampler:
+    import psutil
+
+    yield {}
+    while True:
+        yield {"system/memory.percent": psutil.virtual_memory().percent}
 
 
 def _disk_usage() -> Sampler:

@@ -99,7 +99,7 @@ def file_or_log(run: Run, name: str) -> Iterator[bytes]:
 def _log_pieces(run: Run) -> Iterator[bytes]:
     first = 0
     while (page := run.experiment.workspace.store.log_lines(run.id, first, _LINES)).lines:
-        yield "".join(f"{line.text}\n" for line in page.lines).encode()
+        yield "".join(f"{line.printed()}\n" for line in page.lines).encode()
         first += len(page.lines)
 
 
@@ -185,7 +185,7 @@ def _stream(run: Run, shown: int) -> tuple[int, bool]:
             name = output_log(run)
             _say(f"Streaming {name}\n{'=' * (len(name) + 10)}\n")
         for line in page.lines:
-            _say(line.text)
+            _say(line.printed())
         shown += len(page.lines)
     return shown, shown > before
 

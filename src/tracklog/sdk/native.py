@@ -36,7 +36,8 @@ def start_run(
         params: inputs: a dict (nested ones are flattened with dots), dataclass or argparse.Namespace.
         tags: labels.
         description: free text.
-        run_id: an id of your own; by default a new one.
+        run_id: an id of your own; by default a new one. Processes that one launcher started, such as torchrun, record one run
+            together when each gives the same id: the run ends with the process of rank 0.
         resume: go on with the run of `run_id` (or give the id here): it must exist.
         parent: the run this one belongs to.
         capture: what is recorded by itself: True, False, or some of "command", "git", "python", "packages", "host",

@@ -4,7 +4,7 @@ What a process prints goes into files that are read as they grow. A pipe would b
 training must not end because its recording does.
 
 A distributed job of Azure ML v1 runs on this one machine: its processes are started here with the variables that its
-framework looks for, however many nodes it names. What a process of another rank than 0 prints has `[rank 1] ` before each line.
+framework looks for, however many nodes it names. What each prints is handed on with its rank.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _TAIL_LINES = 60  # of stderr, kept as the reason of a failure
 _PIECE_BYTES = 1 << 16
 _PIECES = 64  # read at once: who prints without end must not keep its watcher from everything else
 
-Take = Callable[[str, str], None]  # (stream, text in pieces of any size)
+# (stream, text, rank): text in pieces of any size; of several processes whole lines, each with the rank of its process
+Take = Callable[[str, str, "int | None"], None]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -121,7 +122,9 @@ class Processes:
 
     def read(self, take: Take) -> bool:
         """Hand on what was printed since the last time, of much a part; return whether there is more."""
-        have_more = [one.read(take, is_prefixed=len(self._started) > 1) for one in self._started]  # each, not up to the first
+        have_more = [
+            one.read(take, is_one_of_several=len(self._started) > 1) for one in self._started
+        ]  # each, not up to the first
         return any(have_more)
 
     def last_errors(self) -> list[str]:
@@ -194,8 +197,7 @@ class _Process:
     def poll(self) -> int | None:
         return self.popen.poll()
 
-    def read(self, take: Take, *, is_prefixed: bool) -> bool:
-        prefix = f"[rank {self.rank}] " if self.rank else ""
+    def read(self, take: Take, *, is_one_of_several: bool) -> bool:
         has_more = False
         for name, reader in self._readers.items():
             has_ended = self.poll() is not None  # before reading: what it printed is then all there
@@ -208,13 +210,13 @@ class _Process:
                 *lines, self.rests[name] = (self.rests[name] + text).split("\n")
                 if name == "stderr":
                     self.errors.extend(lines)
-                if not is_prefixed:
-                    take(name, text)
+                if not is_one_of_several:
+                    take(name, text, None)
                 elif lines:
                     # Whole lines only, or those of two processes would run into each other.
-                    take(name, "".join(f"{prefix}{line}\n" for line in lines))
-            if has_ended and not has_more and is_prefixed and self.rests[name]:
-                take(name, f"{prefix}{self.rests[name]}\n")
+                    take(name, "".join(f"{line}\n" for line in lines), self.rank)
+            if has_ended and not has_more and is_one_of_several and self.rests[name]:
+                take(name, f"{self.rests[name]}\n", self.rank)
                 self.rests[name] = ""
         return has_more
 

@@ -109,6 +109,7 @@ class Recorder:
         self._ended_as: RunStatus | None = None
         self.ends_run = True  # False: this process only adds to the run; another decides how it ends
         self.watched_by: int | None = None  # … and has this process id
+        self.is_further_rank = False  # rank 0 says that the run has completed; that it failed, any rank may
         self.before_end: list[Callable[[], None]] = []  # what is collected when the run ends, however it does
         self.log: LogFunction = self._make_log()
 
@@ -321,7 +322,9 @@ class Recorder:
         """
         from tracklog.sdk import capture
 
-        topics = what & {"command", "git", "python", "packages", "host"}
+        place = capture.rank()
+        # Of several ranks the first tells: a later value of a topic replaces the earlier one.
+        topics = frozenset() if self.is_further_rank else what & {"command", "git", "python", "packages", "host"}
         if topics:
 
             def look() -> None:
@@ -333,11 +336,11 @@ class Recorder:
             self._captured = threading.Thread(target=look, name="tracklog-capture", daemon=True)
             self._captured.start()
         if what & {"console", "logging"}:
-            self._console = capture.ConsoleCapture(self._add_lines)
+            self._console = capture.ConsoleCapture(self._add_lines, rank=None if place is None else place.number)
             self._console.start(printed="console" in what, logged="logging" in what)
             threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
         if "system" in what:
-            self._monitor = capture.SystemMonitor(self.log)
+            self._monitor = capture.SystemMonitor(self.log, rank=place)
             self._monitor.start()
 
     def wait_for_capture(self) -> None:
@@ -345,8 +348,8 @@ class Recorder:
         if self._captured is not None:
             self._captured.join(_CAPTURED_S)
 
-    def record_output(self) -> Callable[[str, str], None]:
-        """Return a function that takes what another process prints: `(stream, text)`, in pieces of any size."""
+    def record_output(self) -> Callable[[str, str, int | None], None]:
+        """Return a function that takes what another process prints: `(stream, text, its rank)`, in pieces of any size."""
         from tracklog.sdk import capture
 
         self._console = capture.ConsoleCapture(self._add_lines, reads_levels=True)
@@ -371,6 +374,8 @@ class Recorder:
 
     def close(self, status: RunStatus | None, error: ErrorInfo | None = None, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Stop capturing, write the final status, and send what is left. True when the store has everything."""
+        if self.is_further_rank and status is RunStatus.COMPLETED:
+            status = None
         if self.is_closed:  # what was logged after the end, or a second word on how the run ended
             if status is not None and status is not self._ended_as:
                 self._ended_as = status

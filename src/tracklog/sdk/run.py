@@ -179,6 +179,7 @@ class Run:
                 parameter="run_id",
                 given=run_id,
             )
+        is_further_rank = run_id is not None and _is_further_rank()
         start_ms = _start_ms()
         counts: dict[str, int] = {}
         if resume and run_id is not None:
@@ -213,6 +214,7 @@ class Run:
         run = cls.__new__(cls)
         run._attach(experiment, info)
         recorder = Recorder(workspace.settings, run_id, started, counts=counts)
+        recorder.is_further_rank = is_further_rank
         run._use_recorder(recorder)
         events: list[Event] = [StatusChanged(RunStatus.RUNNING, start_ms)]
         if checked_params:
@@ -1407,6 +1409,14 @@ class MetricFile:
 
 _last_start_ms = 0
 _start_lock = threading.Lock()
+
+
+def _is_further_rank() -> bool:
+    """Whether this process shares its run with one of rank 0."""
+    from tracklog.sdk.capture import rank
+
+    own = rank()
+    return own is not None and own.number > 0
 
 
 def _start_ms() -> int:

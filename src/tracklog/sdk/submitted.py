@@ -361,9 +361,11 @@ def _execute(execution: Execution, run: Run, pass_through: bool) -> int:
     made = [] if execution.is_copy else _make_folders(folder)
     watched = _WatchedFolders(run, folder, execution.watched, since_ms=0 if execution.is_copy else started_ms)
 
-    def take(stream: str, text: str) -> None:
-        record(stream, text)
+    def take(stream: str, text: str, rank: int | None) -> None:
+        record(stream, text, rank)
         if pass_through:
+            if rank:
+                text = "".join(f"[rank {rank}] {line}\n" for line in text.split("\n")[:-1])
             with contextlib.suppress(OSError, ValueError):  # a closed pipe must not end the script
                 getattr(sys, stream).write(text)
                 getattr(sys, stream).flush()

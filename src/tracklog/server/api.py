@@ -621,7 +621,7 @@ async def _log_text(request: Request) -> Response:
     async def pieces() -> AsyncIterator[bytes]:
         page = first
         while page.lines:
-            yield "".join(line.text + "\n" for line in page.lines).encode("utf-8", "replace")
+            yield "".join(line.printed() + "\n" for line in page.lines).encode("utf-8", "replace")
             page = await _in_thread(store.log_lines, run_id, page.first_line + len(page.lines), _MAX_LOG_LINES)
 
     return StreamingResponse(pieces(), media_type="text/plain; charset=utf-8", headers=_SANDBOX)

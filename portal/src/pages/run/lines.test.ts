@@ -12,11 +12,16 @@ const LINES: LogLine[] = [
 const any = textSearch("") as NonNullable<ReturnType<typeof textSearch>>;
 const steps = textSearch("step") as typeof any;
 
-test("lines pass by text, stream and level", () => {
-  expect(passing(LINES, { search: steps, stream: "", level: 0 })).toEqual([0, 1]);
-  expect(passing(LINES, { search: any, stream: "stderr", level: 0 })).toEqual([1]);
-  expect(passing(LINES, { search: any, stream: "", level: 30 })).toEqual([3]);
-  expect(passing(LINES, { search: any, stream: "", level: 0 }, 3)).toEqual([3]);
+test("lines pass by text, stream, rank and level", () => {
+  const ranks: LogLine[] = [
+    [1, "stdout", "a", 0, "", 0],
+    [2, "stdout", "b", 0, "", 1],
+  ];
+  expect(passing([...ranks, ...LINES], { search: any, stream: "", rank: 1, level: 0 })).toEqual([1]);
+  expect(passing(LINES, { search: steps, stream: "", rank: null, level: 0 })).toEqual([0, 1]);
+  expect(passing(LINES, { search: any, stream: "stderr", rank: null, level: 0 })).toEqual([1]);
+  expect(passing(LINES, { search: any, stream: "", rank: null, level: 30 })).toEqual([3]);
+  expect(passing(LINES, { search: any, stream: "", rank: null, level: 0 }, 3)).toEqual([3]);
 });
 
 test.each([

@@ -9,6 +9,8 @@ export interface LogFilter {
   search: TextSearch;
   /** "": every stream. */
   stream: string;
+  /** null: every rank. */
+  rank: number | null;
   /** Least level of Python logging; 0: every line. */
   level: number;
 }
@@ -50,6 +52,7 @@ export function passing(lines: LogLine[], filter: LogFilter, from = 0): number[]
     const line = lines[at];
     if (line === undefined) continue;
     if (filter.stream !== "" && line[1] !== filter.stream) continue;
+    if (filter.rank !== null && line[5] !== filter.rank) continue;
     if (filter.level > 0 && (levelOf(line) || PLAIN_LEVEL) < filter.level) continue;
     if (filter.search.test(stripAnsi(line[2]))) found.push(at);
   }

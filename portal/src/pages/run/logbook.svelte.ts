@@ -28,6 +28,8 @@ export class Logbook {
   /** Grows when lines have arrived. */
   version = $state(0);
   streams = $state.raw<string[]>([]);
+  /** Of the processes that wrote it, as far as lines were read; empty: one process alone. */
+  ranks = $state.raw<number[]>([]);
   /** What passes the filter, as far as the log was searched; null: there is no filter. */
   matches = $state.raw<Match[] | null>(null);
   /** Lines that were searched. */
@@ -138,8 +140,13 @@ export class Logbook {
 
   #learn(lines: readonly LogLine[]): void {
     const known = new Set(this.streams);
-    for (const line of lines) known.add(line[1]);
+    const ranks = new Set(this.ranks);
+    for (const line of lines) {
+      known.add(line[1]);
+      if (typeof line[5] === "number") ranks.add(line[5]);
+    }
     if (known.size > this.streams.length) this.streams = [...known].sort();
+    if (ranks.size > this.ranks.length) this.ranks = [...ranks].sort((a, b) => a - b);
   }
 
   /** Look for lines from the beginning; null: show all. */
