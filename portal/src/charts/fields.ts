@@ -113,21 +113,30 @@ export function groupingsOf(runs: RunInfo[]): { value: Field; label: string }[] 
 }
 
 /** Runs as charts see them: name, colour, group. */
-export function refsOf(runs: RunInfo[], view: { group: Field; colour: Field }, isDark: boolean): RunRef[] {
+export function refsOf(runs: RunInfo[], view: { groups: readonly Field[]; colour: Field }, isDark: boolean): RunRef[] {
   const inks = view.colour === "" ? null : coloursBy(runs, view.colour, isDark);
   return runs.map((run, at) => {
     const style = runStyle(run);
-    const value = view.group === "" ? null : fieldValue(run, view.group);
     return {
       id: run.id,
       label: run.name,
       ink: inks?.[at] ?? style.hue,
       dash: inks === null ? style.dash : [],
-      group:
-        view.group === "" ? null : `${fieldLabel(view.group)}=${value === null ? "–" : formatField(view.group, value)}`,
+      group: groupOf(run, view.groups),
       href: `/runs/${encodeURIComponent(run.id)}`,
     };
   });
+}
+
+/** `lr=0.1`; of several fields the values are enough: `resnet34 · adamw`. Null: it belongs to no group. */
+function groupOf(run: RunInfo, fields: readonly Field[]): string | null {
+  const values = fields.map((field) => {
+    const value = fieldValue(run, field);
+    return value === null ? "–" : formatField(field, value);
+  });
+  const [field, ...others] = fields;
+  if (field === undefined) return null;
+  return others.length === 0 ? `${fieldLabel(field)}=${values[0]}` : values.join(" · ");
 }
 
 /** Numbers along an ordered scale, by their logarithm when they span decades; words each with a hue. */

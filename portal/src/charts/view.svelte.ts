@@ -25,6 +25,9 @@ export interface LineLook {
   clip: boolean;
 }
 
+/** In the place of a field: runs are not averaged, whatever the table does. */
+export const NOTHING = "-";
+
 const DEFAULTS = {
   smoothing: { kind: "ema", points: 1 } as Smoothing,
   logX: false,
@@ -48,7 +51,7 @@ export class ChartView implements LineLook {
   clip = $state(false);
   /** Range of x that all charts show; null: everything. */
   zoom = $state.raw<[number, number] | null>(null);
-  /** What runs are averaged by: `param:NAME`, `tag:NAME`, `experiment`; "": nothing. */
+  /** What runs are averaged by: `param:NAME`, `tag:NAME`, `experiment`; "": as the table is grouped; `NOTHING`: each stands alone. */
   group = $state("");
   /** What colours runs: `param:NAME`; "": each has its own. */
   colour = $state("");
@@ -59,9 +62,12 @@ export class ChartView implements LineLook {
   earlier = $state(false);
   #timer = 0;
   #defaultX: SharedX;
+  #follows: () => readonly string[];
 
-  constructor(defaultX: SharedX = "step") {
+  /** @param follows what the table beside the charts is grouped by. */
+  constructor(defaultX: SharedX = "step", follows: () => readonly string[] = () => []) {
     this.#defaultX = defaultX;
+    this.#follows = follows;
     const x = location.get("x");
     this.x = SHARED_X.find((one) => one === x) ?? (x.startsWith("metric:") ? (x as SharedX) : defaultX);
     const [points, kind] = location.get("smooth").split("~");
@@ -82,6 +88,16 @@ export class ChartView implements LineLook {
     this.spread = SPREADS.find((one) => one === spread) ?? "std";
     this.size = SIZES.find((one) => one === location.get("size")) ?? "medium";
     this.earlier = location.get("earlier") === "1";
+  }
+
+  get follows(): readonly string[] {
+    return this.#follows();
+  }
+
+  /** Fields that runs are averaged by; none: each run stands alone. */
+  get groups(): readonly string[] {
+    if (this.group === NOTHING) return [];
+    return this.group === "" ? this.follows : [this.group];
   }
 
   set(change: Partial<Settings>): void {
