@@ -52,6 +52,11 @@ export class ApiError extends Error {
   get isUnreachable(): boolean {
     return this.code === "UNREACHABLE" || this.status >= 502;
   }
+
+  /** The server stumbled: the same request may succeed in a moment. When it is away, the event stream tells of its return. */
+  get isWorthAnother(): boolean {
+    return this.status >= 500;
+  }
 }
 
 /** Requests under way, apart from the event stream. */

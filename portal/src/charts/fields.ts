@@ -139,6 +139,12 @@ function groupOf(run: RunInfo, fields: readonly Field[]): string | null {
   return others.length === 0 ? `${fieldLabel(field)}=${values[0]}` : values.join(" · ");
 }
 
+/** Groups by the value they share: as numbers where they are numbers, else in natural order. */
+export function compareGroups(a: string, b: string): number {
+  const value = (label: string) => Number(/=([^\s=]+)(?= |\t|$)/.exec(label)?.[1]?.replace(",", ".") ?? Number.NaN);
+  return value(a) - value(b) || naturalCompare(a, b);
+}
+
 /** Numbers along an ordered scale, by their logarithm when they span decades; words each with a hue. */
 export function coloursBy(runs: RunInfo[], field: Field, isDark: boolean): Ink[] {
   const values = runs.map((run) => fieldValue(run, field));

@@ -69,6 +69,8 @@ export interface Figure {
   reads: "x" | "xy";
   /** What stands at the right end of lines: their names if there is room, the value of the only one, or nothing. */
   ends: "names" | "value" | null;
+  /** What the dashes mean, when lines have no room for names and share them. */
+  keys?: { label: string; dash: number[] }[];
   /** A position of the pointer in words. */
   formatX: (at: number) => string;
   formatY: (value: number) => string;

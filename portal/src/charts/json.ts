@@ -305,7 +305,7 @@ export function histogramOf(json: unknown): Histogram | null {
   return { edges: edges.slice(0, n + 1), counts: counts.slice(0, n) };
 }
 
-function stairs({ edges, counts }: Histogram, ink: Ink): Mark {
+function stairs({ edges, counts }: Histogram, ink: Ink): Mark[] {
   const [x, y]: [number[], number[]] = [[edges[0] ?? 0], [0]];
   counts.forEach((count, at) => {
     x.push(edges[at] ?? 0, edges[at + 1] ?? 0);
@@ -313,7 +313,11 @@ function stairs({ edges, counts }: Histogram, ink: Ink): Mark {
   });
   x.push(edges.at(-1) ?? 0);
   y.push(0);
-  return { kind: "line", x: Float64Array.from(x), y: Float64Array.from(y), ink, width: 1.5 };
+  const [xs, ys] = [Float64Array.from(x), Float64Array.from(y)];
+  return [
+    { kind: "band", x: xs, low: new Float64Array(xs.length), high: ys, ink, alpha: 0.1 },
+    { kind: "line", x: xs, y: ys, ink, width: 1.5 },
+  ];
 }
 
 export function histogramFigure(
@@ -333,10 +337,10 @@ export function histogramFigure(
       low: new Float64Array(counts.length),
       high: Float64Array.from(counts),
       ink,
-      alpha: histograms.length > 1 ? 0.1 : 0.85,
+      alpha: 0.85,
     };
     // Several on top of each other are told apart by their outlines.
-    return histograms.length > 1 ? [bars, stairs({ edges, counts }, ink)] : [bars];
+    return histograms.length > 1 ? stairs({ edges, counts }, ink) : [bars];
   });
   const [low, high] = xs.range ?? [0, 1];
   if (low < 0 && high > 0) marks.push({ kind: "rule", axis: "x", at: 0, ink: "soft", dash: [3, 3] });

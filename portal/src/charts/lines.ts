@@ -438,8 +438,31 @@ function xRange(curves: Curve[], backdrop: Summary | null, isLog: boolean): [num
   return extent.range;
 }
 
-/** How far beyond the bulk of values an axis goes before it calls the rest outliers, in widths of the bulk. */
+/** How far beyond the bulk of its stretch a value may lie before it is an outlier, in widths of that bulk. */
 const BULK_AIR = 1.5;
+/** A line is looked at in stretches: a steep start is a stretch of its own, not a set of outliers. */
+const STRETCHES = 20;
+const STRETCH_ROWS = 8;
+
+/** Between which heights a line stays but for its outliers; null for too few values. In logarithms when `isLog`. */
+function bulkOf(values: number[], isLog: boolean): [number, number] | null {
+  const finite = values.filter((value) => Number.isFinite(value) && !(isLog && value <= 0));
+  if (finite.length <= STRETCH_ROWS) return null;
+  const rows = Math.max(STRETCH_ROWS, Math.ceil(finite.length / STRETCHES));
+  const bulk = new Extent();
+  for (let from = 0; from < finite.length; from += rows) {
+    const sorted = finite
+      .slice(Math.max(0, Math.min(from, finite.length - rows)), from + rows)
+      .map((value) => (isLog ? Math.log(value) : value))
+      .sort((a, b) => a - b);
+    // A share of a stretch as short as the shortest is less than one value: a quarter of it may be wild.
+    const [low, high] = [quantile(sorted, 0.2), quantile(sorted, 0.8)];
+    const air = (high - low) * BULK_AIR;
+    bulk.add([Math.max(sorted[0] ?? low, low - air), Math.min(sorted.at(-1) ?? high, high + air)]);
+  }
+  const { range } = bulk;
+  return range === null || !isLog ? range : [Math.exp(range[0]), Math.exp(range[1])];
+}
 
 function yRange(
   curves: Curve[],
@@ -448,7 +471,8 @@ function yRange(
   { logX, logY, clip }: LineOptions,
 ): { range: [number, number]; clipped: number } {
   const extent = new Extent();
-  const bulk: number[] = [];
+  const bulk = new Extent();
+  const wild: number[] = [];
   const rowsOf = (x: Numbers): [number, number] => {
     if (shown === null) return [0, x.length];
     let to = rowFrom(x, shown[1]);
@@ -469,10 +493,9 @@ function yRange(
     const [from, to] = rowsOf(curve.x);
     for (const values of [curve.y, curve.low, curve.high, curve.raw]) add(curve.x, values, from, to);
     if (!clip) continue;
-    for (let at = from; at < to; at++) {
-      const value = (curve.raw ?? curve.y)[at] ?? Number.NaN;
-      if (Number.isFinite(value) && !(logY && value <= 0)) bulk.push(value);
-    }
+    const values = Array.from((curve.raw ?? curve.y).subarray(from, to));
+    bulk.add(bulkOf(values, logY) ?? values, logY);
+    wild.push(...values);
   }
   if (backdrop !== null) {
     const [from, to] = rowsOf(backdrop.x);
@@ -480,16 +503,15 @@ function yRange(
   }
   let { range } = extent;
   let clipped = 0;
-  if (clip && range !== null && bulk.length > 8) {
-    bulk.sort((a, b) => a - b);
-    const [low, high] = [quantile(bulk, 0.05), quantile(bulk, 0.95)];
-    const air = (high - low) * BULK_AIR;
-    const cut: [number, number] = logY
-      ? [Math.max(range[0], low / (high / low) ** BULK_AIR), Math.min(range[1], high * (high / low) ** BULK_AIR)]
-      : [Math.max(range[0], low - air), Math.min(range[1], high + air)];
+  if (clip && range !== null && bulk.range !== null) {
+    const [low, high] = bulk.range;
+    const cut: [number, number] = [Math.max(range[0], low), Math.min(range[1], high)];
     if (cut[0] < cut[1]) {
       range = cut;
-      clipped = bulk.reduce((sum, value) => sum + Number(value < cut[0] || value > cut[1]), 0);
+      clipped = wild.reduce(
+        (sum, value) => sum + Number(Number.isFinite(value) && (value < cut[0] || value > cut[1])),
+        0,
+      );
     }
   }
   return { range: paddedRange(range, logY), clipped };

@@ -12,7 +12,7 @@ const PREFIX = "/embed";
 /** Which runs a page of many shows. */
 const CHOSEN = ["runs", "q", "status", "parent", "deleted", "archived", "sel"];
 /** How charts are looked at. */
-const LOOK = ["x", "smooth", "log", "clip", "zoom", "by", "colour", "band", "earlier"];
+const LOOK = ["x", "smooth", "log", "clip", "zoom", "zooms", "by", "colour", "band", "earlier"];
 const OF_EMBEDS = ["panel", "own", "part", "theme"];
 export type Part = "charts" | "table";
 

@@ -261,11 +261,11 @@ export function scalesOf(x: Pick<Axis, "scale" | "range">, y: Pick<Axis, "scale"
 /** Paint the marks of a figure. */
 export function paintMarks(surface: Surface, figure: Figure, box: Box, scales: Scales, paper: Paper): void {
   surface.within(box, () => {
-    for (const mark of figure.marks) paint(surface, mark, box, scales, paper);
+    for (const mark of figure.marks) paintMark(surface, mark, box, scales, paper);
   });
 }
 
-function paint(surface: Surface, mark: Mark, box: Box, { x, y }: Scales, paper: Paper): void {
+export function paintMark(surface: Surface, mark: Mark, box: Box, { x, y }: Scales, paper: Paper): void {
   const inkAt = (ink: Ink | Ink[]) => (at: number) => resolve((Array.isArray(ink) ? ink[at] : ink) ?? "soft", paper);
   switch (mark.kind) {
     case "line":
@@ -299,11 +299,13 @@ function paint(surface: Surface, mark: Mark, box: Box, { x, y }: Scales, paper: 
         const [low, top] = [y(mark.low[at] ?? Number.NaN), y(mark.high[at] ?? Number.NaN)];
         const bottom = Number.isNaN(low) ? box.top + box.height : low; // on a logarithmic axis a bar begins at the floor
         if (!Number.isFinite(left + right + bottom + top)) continue;
+        // On whole pixels, or neighbours would show seams of half a pixel.
+        const [from, upper] = [Math.round(Math.min(left, right)), Math.round(Math.min(top, bottom))];
         boxes.push({
-          left: Math.min(left, right),
-          top: Math.min(top, bottom),
-          width: Math.max(1, Math.abs(right - left) - 1),
-          height: Math.abs(bottom - top),
+          left: from,
+          top: upper,
+          width: Math.max(1, Math.round(Math.max(left, right)) - from - 1),
+          height: Math.round(Math.max(top, bottom)) - upper,
         });
         kept.push(at);
       }

@@ -4,6 +4,7 @@ import type { XAxis } from "../api/types";
 import { t } from "../ui/i18n";
 import { location } from "../ui/location.svelte";
 import type { Ink } from "./figure";
+import { rangeOf } from "./frame";
 import { CENTRES, type Centre, SPREADS, type Spread } from "./lines";
 import { SMOOTHINGS, type Smoothing } from "./smooth";
 
@@ -14,6 +15,9 @@ export const SHARED_X = ["step", "relative", "time"] as const;
 export type SharedX = (typeof SHARED_X)[number] | `metric:${string}`;
 export const SIZES = ["small", "medium", "large"] as const;
 export type PanelSize = (typeof SIZES)[number];
+
+/** Which charts share a zoom and a cursor: those with one of these. `row`: the number of a table's row. */
+export type Span = XAxis | "row";
 
 /** How lines look; a panel may have some of it otherwise than its page. */
 export interface LineLook {
@@ -34,6 +38,7 @@ const DEFAULTS = {
   logY: false,
   clip: false,
   zoom: null as [number, number] | null,
+  zooms: {} as Readonly<Record<string, [number, number]>>,
   group: "",
   colour: "",
   centre: "mean" as Centre,
@@ -51,6 +56,8 @@ export class ChartView implements LineLook {
   clip = $state(false);
   /** Range of x that all charts show; null: everything. */
   zoom = $state.raw<[number, number] | null>(null);
+  /** Ranges of panels that have an axis of their own, by that axis. */
+  zooms = $state.raw<Readonly<Record<string, [number, number]>>>({});
   /** What runs are averaged by: `param:NAME`, `tag:NAME`, `experiment`; "": as the table is grouped; `NOTHING`: each stands alone. */
   group = $state("");
   /** What colours runs: `param:NAME`; "": each has its own. */
@@ -81,6 +88,7 @@ export class ChartView implements LineLook {
     this.clip = location.get("clip") === "1";
     const [start, end] = location.get("zoom").split("~").map(Number);
     if (start !== undefined && end !== undefined && start < end) this.zoom = [start, end];
+    this.zooms = zoomsOf(location.get("zooms"));
     this.group = location.get("by");
     this.colour = location.get("colour");
     const [centre, spread] = location.get("band").split("~");
@@ -111,6 +119,21 @@ export class ChartView implements LineLook {
     }, ADDRESS_MS);
   }
 
+  /** The range that charts over an axis show; null: everything. */
+  zoomOf(span: Span): [number, number] | null {
+    return span === this.x ? this.zoom : (this.zooms[span] ?? null);
+  }
+
+  zoomTo(span: Span, range: [number, number] | null): void {
+    const { [span]: _, ...others } = this.zooms;
+    if (span === this.x) this.set({ zoom: range });
+    else this.set({ zooms: range === null ? others : { ...others, [span]: range } });
+  }
+
+  get isZoomed(): boolean {
+    return this.zoom !== null || Object.keys(this.zooms).length > 0;
+  }
+
   #address(): Record<string, string | null> {
     const { points, kind } = this.smoothing;
     const short = (value: number) => String(Number(value.toPrecision(3)));
@@ -120,12 +143,29 @@ export class ChartView implements LineLook {
       log: this.logX ? (this.logY ? "xy" : "x") : this.logY ? "1" : null,
       clip: this.clip ? "1" : null,
       zoom: this.zoom === null ? null : this.zoom.map((at) => Number(at.toPrecision(8))).join("~"),
+      zooms: Object.keys(this.zooms).length === 0 ? null : JSON.stringify(this.zooms),
       by: this.group,
       colour: this.colour,
       band: this.centre === "mean" && this.spread === "std" ? null : `${this.centre}~${this.spread}`,
       size: this.size === "medium" ? null : this.size,
       earlier: this.earlier ? "1" : null,
     };
+  }
+}
+
+function zoomsOf(text: string): Record<string, [number, number]> {
+  if (text === "") return {};
+  try {
+    const found: unknown = JSON.parse(text);
+    if (typeof found !== "object" || found === null) return {};
+    return Object.fromEntries(
+      Object.entries(found).flatMap(([span, value]) => {
+        const range = rangeOf(value);
+        return range === null ? [] : [[span, range] as const];
+      }),
+    );
+  } catch {
+    return {}; // an address cut short by a chat program
   }
 }
 
