@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import urllib3
@@ -27,8 +30,11 @@ from tests.batches import T0_MS, Writer
 from tests.browser import barriers, clipboard, fits, search, serve_to, text_of
 from tests.servers import RunningServer, serve
 from tracklog.errors import InvalidValueError
+from tracklog.records import RunStatus
 from tracklog.server.app import create_app
+from tracklog.server.drawing import HUES, Drawing, Line
 from tracklog.settings import Settings
+from tracklog.storage import RunInfo
 from tracklog.storage.local import LocalStore
 
 _HTTP = urllib3.PoolManager(retries=False, timeout=10)
@@ -100,9 +106,155 @@ def test_origins_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
     assert Settings.read(tmp_path).embed_origins == ("https://a.example", "https://b.example", "http://c:1")
 
 
-# ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── pictures by the server ───────────────────────────────────────────────────────────────────────────────────────────
 
 MARKUP = "<img src=x onerror=alert(1)> & </script>"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the pictures of a server with a few curves, among them odd ones."""
+    workspace = tmp_path_factory.mktemp("drawn") / "w"
+    with closing(LocalStore(workspace)) as store:
+        for number in range(3):
+            writer = Writer(f"r{number}", experiment="nets").start(name=f"net-{number}", start_ms=T0_MS)
+            for step in range(5000):
+                writer.log("loss", math.exp(-step / 1000) + number, step)
+            store.apply(writer.log("score", number - 1.0, 0).finish().batch())
+        odd = Writer("odd", experiment=MARKUP).start(name=MARKUP, start_ms=T0_MS)
+        for step, value in enumerate([0.5, math.nan, math.inf, 0.25, -1.0, 1e300, -1e300]):
+            odd.log(MARKUP, value, step)
+        odd.log("nothing", math.nan, 0).log("nothing", math.nan, 1).log("one", 1.0, 0).log("same", 2.0, 0).log("same", 2.0, 1)
+        store.apply(odd.finish().batch())
+    with serve(workspace) as server:
+        yield f"{server.url}/embed/chart.svg"
+
+
+def _picture(url: str, status: int = 200, **query: object) -> ET.Element:
+    """Return a picture, which is well-formed whatever it shows."""
+    answer = _HTTP.request("GET", url, fields={name: str(value) for name, value in query.items()})
+    assert answer.status == status, answer.data
+    assert answer.headers["Content-Type"] == "image/svg+xml"
+    assert "nan" not in re.sub(r"<text.*?</text>|<title>.*?</title>", "", answer.data.decode())
+    return ET.fromstring(answer.data.decode())
+
+
+def _texts(picture: ET.Element) -> list[str]:
+    return [node.text or "" for node in picture.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def _lines(picture: ET.Element) -> list[str]:
+    paths = picture.iter("{http://www.w3.org/2000/svg}path")
+    return [path.get("d", "") for path in paths if "l " in f"{path.get('class')} "]
+
+
+def test_a_picture_has_a_line_with_its_name_for_each_run(drawn: str) -> None:
+    picture = _picture(drawn, metric="loss", experiment="nets")
+
+    assert len(_lines(picture)) == 3
+    assert {"loss", "net-0", "net-1", "net-2", "nets · 3 runs · 15,000 points"} <= set(_texts(picture))
+    assert len(_lines(_picture(drawn, metric="loss", runs="r2,r0"))) == 2
+    assert len(_lines(_picture(drawn, metric="loss", experiment="nets", q="name = 'net-1'"))) == 1
+
+
+def test_a_picture_is_small_and_of_the_size_asked_for(drawn: str) -> None:
+    picture = _picture(drawn, metric="loss", runs="r0", width=400, height=200)
+
+    assert (picture.get("width"), picture.get("height")) == ("400", "200")
+    assert len(ET.tostring(picture)) < 20_000
+
+
+def test_a_picture_smooths_and_zooms_as_the_portal_does(drawn: str) -> None:
+    [plain] = _lines(_picture(drawn, metric="loss", runs="r0"))
+    [smooth] = _lines(_picture(drawn, metric="loss", runs="r0", smooth=500))
+    zoomed = _picture(drawn, metric="loss", runs="r0", zoom="1000~1010")
+
+    assert plain != smooth
+    assert "1k" not in _texts(zoomed)
+    assert {"1000", "1010"} <= set(_texts(zoomed))
+    assert _lines(zoomed)[0].count("L") == 12  # eleven points, and where the line comes from and goes to
+
+
+def test_numbers_of_one_point_are_bars(drawn: str) -> None:
+    picture = _picture(drawn, metric="score", experiment="nets")
+
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}rect"))) == 1 + 3
+    assert {"net-0", "−1", "net-2", "1"} <= set(_texts(picture))
+
+
+@pytest.mark.parametrize("log", [0, 1])
+@pytest.mark.parametrize("x", ["step", "relative", "time"])
+@pytest.mark.parametrize("metric", [MARKUP, "nothing", "one", "same"])
+def test_odd_values_and_names_are_drawn(drawn: str, metric: str, x: str, log: int) -> None:
+    picture = _picture(drawn, metric=metric, runs="odd", x=x, log=log)
+
+    assert any(text.startswith(metric[:20]) or text == "No points that can be drawn." for text in _texts(picture))
+    assert not list(picture.iter("{http://www.w3.org/2000/svg}img"))
+
+
+@pytest.mark.parametrize(
+    ("status", "query", "said"),
+    [
+        (404, {"metric": "loss", "runs": "nobody"}, "no such run"),
+        (404, {"metric": "loss", "experiment": "nobody"}, "No run matches"),
+        (404, {"metric": "other", "runs": "r0"}, "“other”"),
+        (400, {"metric": "loss"}, "`runs`"),
+        (400, {"runs": "r0"}, "`metric`"),
+        (400, {"metric": "loss", "runs": "r0", "x": "epoch"}, "step, relative or time"),
+        (400, {"metric": "loss", "runs": "r0", "smooth": "nan"}, "`smooth`"),
+        (400, {"metric": "loss", "runs": "r0", "zoom": "5~1"}, "`zoom`"),
+        (400, {"metric": "loss", "runs": "r0", "zoom": "1~inf"}, "`zoom`"),
+        (400, {"metric": "loss", "runs": "r0", "width": "1000000"}, "`width`"),
+        (400, {"metric": "loss", "runs": "r0", "theme": "red"}, "light, dark or system"),
+        (400, {"metric": "loss", "experiment": "nets", "q": "metrics.loss <"}, "filter"),
+        (400, {"metric": "loss", "runs": "r0", "colour": MARKUP}, "colour"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_in_the_picture(drawn: str, status: int, query: dict[str, str], said: str) -> None:
+    picture = _picture(drawn, status, **query)
+
+    assert said in " ".join(_texts(picture))
+
+
+def test_a_picture_that_did_not_change_is_not_sent_again(drawn: str) -> None:
+    first = _HTTP.request("GET", drawn, fields={"metric": "loss", "runs": "r0"})
+    again = _HTTP.request("GET", drawn, fields={"metric": "loss", "runs": "r0"}, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status, again.data) == (304, b"")
+    assert "sandbox" in first.headers["Content-Security-Policy"]
+    assert "script-src" not in first.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in first.headers["Content-Security-Policy"]
+
+
+@hypothesis.given(
+    st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.floats()), min_size=1, max_size=8),
+    st.sampled_from(["step", "relative", "time"]),
+    st.booleans(),
+)
+def test_any_numbers_make_a_well_formed_picture(points: list[tuple[float, float]], x: str, is_log: bool) -> None:
+    points.sort(key=lambda point: point[0])
+    xs, ys = [at for at, _ in points], [value for _, value in points]
+    run = RunInfo(id="r", experiment="e", number=1, name="n", status=RunStatus.RUNNING, start_ms=0)
+
+    drawn = Drawing("system", (300, 200), "m", "").curves([Line(run, xs, ys, ys, ys)], x, is_log=is_log, zoom=None)
+
+    picture = ET.fromstring(drawn)
+    for node in picture.iter():
+        placed = [node.get(name, "") for name in ("d", "x", "y", "cx", "cy", "width", "height")]
+        assert not re.search(r"nan|inf", " ".join(placed)), drawn
+
+
+def test_a_picture_has_the_portals_colours() -> None:
+    source = (Path(__file__).parent.parent / "portal" / "src" / "charts" / "colours.ts").read_text()
+    found = [
+        re.findall(r'"(#[0-9a-f]{6})"', re.findall(rf"const {name} = \[(.*?)\];", source, re.DOTALL)[0])
+        for name in ("LIGHT", "DARK")
+    ]
+
+    assert [f"{light} {dark}" for light, dark in zip(*found, strict=True)] == HUES
+
+
+# ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +524,28 @@ def test_what_is_chosen_on_a_panel_goes_along(page: Page, gallery: RunningServer
     expect(page.get_by_test_id("image-viewer")).to_contain_text("step 1")
     expect(page.get_by_role("slider")).to_have_value("1")
     expect(page.locator("img")).to_have_count(2)
+
+
+@pytest.mark.browser
+def test_a_picture_is_offered_of_what_the_server_can_draw(page: Page, gallery: RunningServer) -> None:
+    page.goto(f"{gallery.url}/experiments/nets?smooth=5")
+    page.get_by_role("button", name="Share train/loss").click()
+    page.get_by_role("button", name="Copy Markdown image").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Markdown copied")
+    found = re.fullmatch(r"\[!\[train/loss\]\((.*?)\)\]\((.*?)\)", clipboard(page))
+    assert found is not None
+    assert found[1] == f"{gallery.url}/embed/chart.svg?metric=train%2Floss&experiment=nets&smooth=5"
+
+    page.set_content(f'<a href="{found[2]}"><img src="{found[1]}"></a>')
+    picture = page.locator("img")
+    expect(picture).to_have_js_property("naturalWidth", 640)
+    page.goto(found[1])
+    expect(page.get_by_text("nets · 2 runs · 80 points", exact=True)).to_be_visible()
+
+    page.goto(f"{gallery.url}/experiments/nets?charts=all&by=param:lr")
+    page.get_by_role("button", name="Share loss").click()
+    expect(page.get_by_role("button", name="Copy Markdown link")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy Markdown image")).to_have_count(0)
 
 
 @pytest.mark.browser

@@ -25,6 +25,8 @@ export interface PanelActions {
   grab: ((event: PointerEvent) => void) | null;
   /** Where it stands alone, as a path of this server; null: nowhere. */
   address: ((own: OwnChoice) => string) | null;
+  /** A picture of it that the server draws, as a path; null: there is none. */
+  image?: (own: OwnChoice) => string | null;
   /** What was chosen when it was shared. */
   own?: OwnChoice;
   /** px that it fills; missing: as high as it likes to be. */

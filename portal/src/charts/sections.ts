@@ -66,6 +66,11 @@ export function partLabel(name: string, all: readonly string[]): string {
   return t("rank {n}", { n: RANK.exec(name)?.[1] ?? "0" });
 }
 
+/** Whether a point is one number and nothing else. */
+export function isPlain(metric: MetricGroup): boolean {
+  return metric.kind === "scalar" && metric.columns.every((column) => column.name === "" && !column.isText);
+}
+
 /** Everything before the last but one part stays a heading: `train/loss` → `train`; names without a `/` come first. */
 export function prefixOf(name: string): string {
   const at = name.indexOf("/");

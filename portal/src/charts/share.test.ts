@@ -1,6 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { EMPTY_LAYOUT, type Layout } from "./layout";
-import { frameSnippet, isEmbed, markdownLink, ownChoice, pagePath, panelPath, viewPath, withoutEmbed } from "./share";
+import {
+  frameSnippet,
+  imagePath,
+  isEmbed,
+  markdownImage,
+  markdownLink,
+  ownChoice,
+  pagePath,
+  panelPath,
+  viewPath,
+  withoutEmbed,
+} from "./share";
 
 const query = (path: string) => new URL(path, "http://x").searchParams;
 const loss = { id: "metric:train/loss", kind: "lines" } as const;
@@ -109,4 +120,61 @@ test("markup in a name stays text, in a frame and in Markdown", () => {
   expect(markdownLink("http://h/a(b)", name)).toBe(
     '[a "b" \\<script\\> \\](x) \\`c\\` \\*d\\* \\|e\\|](http://h/a%28b%29)',
   );
+});
+
+describe("a picture by the server", () => {
+  const view = {
+    x: "step" as const,
+    smoothing: { kind: "ema" as const, points: 1 },
+    logX: false,
+    logY: false,
+    zoom: null as [number, number] | null,
+    groups: [] as string[],
+    colour: "",
+  };
+  const nothing = new URLSearchParams();
+
+  test("names the runs, or follows an experiment whose latest are shown", () => {
+    expect(imagePath("/runs/a", nothing, "train/loss", ["a"], view, {})).toBe(
+      "/embed/chart.svg?metric=train%2Floss&runs=a",
+    );
+    expect(imagePath("/experiments/a%20b", nothing, "loss", ["x", "y"], view, {})).toBe(
+      "/embed/chart.svg?metric=loss&experiment=a+b",
+    );
+    expect(imagePath("/embed/experiments/e", new URLSearchParams("sel=x"), "loss", ["x"], view, {})).toBe(
+      "/embed/chart.svg?metric=loss&runs=x",
+    );
+  });
+
+  test("is looked at as the page, or as the panel says", () => {
+    const looked = {
+      ...view,
+      x: "time" as const,
+      smoothing: { kind: "ema" as const, points: 12.345 },
+      zoom: [1, 2.5] as [number, number],
+    };
+
+    expect(imagePath("/runs/a", nothing, "loss", ["a"], looked, { log: true })).toBe(
+      "/embed/chart.svg?metric=loss&runs=a&x=time&smooth=12.3&log=1&zoom=1%7E2.5",
+    );
+    expect(imagePath("/runs/a", nothing, "loss", ["a"], { ...view, logY: true }, { log: false })).not.toContain(
+      "log=1",
+    );
+  });
+
+  test.each([
+    { groups: ["param:lr"] },
+    { colour: "param:lr" },
+    { logX: true },
+    { x: "metric:other" as const },
+    { smoothing: { kind: "gaussian" as const, points: 5 } },
+  ])("does not pretend to draw %j", (changed) => {
+    expect(imagePath("/runs/a", nothing, "loss", ["a"], { ...view, ...changed }, {})).toBeNull();
+  });
+
+  test("in Markdown leads to where it is alive", () => {
+    expect(markdownImage("http://h/i.svg?a=(1)", "http://h/embed/runs/a", "a]b")).toBe(
+      "[![a\\]b](http://h/i.svg?a=%281%29)](http://h/embed/runs/a)",
+    );
+  });
 });

@@ -4,15 +4,19 @@
  * `panel` names the one panel shown, `own` what was chosen on it, `part` the part of a page with two, `theme` its theme.
  */
 
+import type { XAxis } from "../api/types";
 import type { OwnChoice } from "./frame";
 import { type Layout, layoutText, type PanelSpec } from "./layout";
 import { escaped } from "./surface";
+import type { ChartView } from "./view.svelte";
 
 const PREFIX = "/embed";
 /** Which runs a page of many shows. */
 const CHOSEN = ["runs", "q", "status", "parent", "deleted", "archived", "sel"];
 /** How charts are looked at. */
-const LOOK = ["x", "smooth", "log", "clip", "zoom", "zooms", "by", "colour", "band", "earlier"];
+const LOOK = ["x", "smooth", "log", "clip", "zoom", "zooms", "by", "group", "colour", "band", "earlier"];
+/** Runs that the server draws in one picture. */
+const MAX_DRAWN = 50;
 const OF_EMBEDS = ["panel", "own", "part", "theme"];
 export type Part = "charts" | "table";
 
@@ -40,7 +44,7 @@ export function viewPath(page: string, query: URLSearchParams, part: Part): stri
   const kept = new URLSearchParams(query);
   for (const name of [...OF_EMBEDS, "view", "charts"]) kept.delete(name);
   if (isOfMany(path)) kept.set("part", part);
-  if (part === "table") for (const name of [...LOOK, "panels", "size"]) kept.delete(name);
+  if (part === "table") for (const name of [...LOOK, "panels", "size"]) if (name !== "group") kept.delete(name);
   return joined(PREFIX + path, kept);
 }
 
@@ -75,6 +79,33 @@ export function panelPath(
   return joined(PREFIX + path, kept);
 }
 
+/** How a page looks at its lines, as far as it concerns a picture by the server. */
+type Looked = Pick<ChartView, "smoothing" | "logX" | "logY" | "zoom" | "groups" | "colour"> & { x: XAxis };
+
+/** Where the server draws a metric of these runs, looked at as on the page; null: that is drawn in the browser only. */
+export function imagePath(
+  page: string,
+  query: URLSearchParams,
+  metric: string,
+  runs: readonly string[],
+  { x, smoothing, logX, logY, zoom, groups, colour }: Looked,
+  own: OwnChoice,
+): string | null {
+  const isEma = smoothing.points === 1 || smoothing.kind === "ema";
+  if (groups.length > 0 || colour !== "" || logX || !isEma || x.includes(":") || runs.length > MAX_DRAWN) return null;
+  const asked = new URLSearchParams({ metric });
+  const [, place, name] = withoutEmbed(page).split("/");
+  // The latest runs of an experiment are followed; any others are named.
+  if (place === "experiments" && name !== undefined && !CHOSEN.some((one) => query.get(one)))
+    asked.set("experiment", decodeURIComponent(name));
+  else asked.set("runs", runs.map(encodeURIComponent).join(","));
+  if (x !== "step") asked.set("x", x);
+  if (smoothing.points > 1) asked.set("smooth", String(Number(smoothing.points.toPrecision(3))));
+  if (typeof own["log"] === "boolean" ? own["log"] : logY) asked.set("log", "1");
+  if (zoom !== null) asked.set("zoom", zoom.map((at) => Number(at.toPrecision(8))).join("~"));
+  return joined(`${PREFIX}/chart.svg`, asked);
+}
+
 /** The page around an embed, in the same state. */
 export function pagePath(embed: string, query: URLSearchParams): string {
   const path = withoutEmbed(embed);
@@ -104,6 +135,11 @@ export function frameSnippet(url: string, title: string, height: number): string
 
 const markdownText = (text: string) => text.replaceAll(/[\\`*_[\]<>!|]/g, "\\$&").replaceAll(/\s+/g, " ");
 const markdownUrl = (url: string) => url.replaceAll("(", "%28").replaceAll(")", "%29");
+
+/** A picture that leads to where it is alive. */
+export function markdownImage(image: string, url: string, title: string): string {
+  return `[![${markdownText(title)}](${markdownUrl(image)})](${markdownUrl(url)})`;
+}
 
 export function markdownLink(url: string, title: string): string {
   return `[${markdownText(title)}](${markdownUrl(url)})`;

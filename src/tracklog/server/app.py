@@ -36,6 +36,7 @@ from tracklog.server.api import (
     health,
     parameter_of,
 )
+from tracklog.server.chart import chart_svg
 from tracklog.server.live import Live
 from tracklog.server.mlflow_api import mlflow_route
 from tracklog.storage import Store
@@ -110,6 +111,7 @@ def create_app(
         StarletteRoute("/api/v1/events", _answered(live.events, ["since"]), methods=["GET"]),
         StarletteRoute("/health", health, methods=["GET"]),
         StarletteRoute("/docs", _answered(docs_page), methods=["GET"]),
+        StarletteRoute("/embed/chart.svg", chart_svg, methods=["GET"]),
         StarletteRoute("/api", _no_route),
         StarletteRoute("/api/{rest:path}", _no_route),
         StarletteRoute("/{path:path}", _portal, methods=["GET"]),
