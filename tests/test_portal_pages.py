@@ -75,6 +75,7 @@ def _add_models_and_states(store: LocalStore) -> None:
     logged = store.registry.create_logged_model(
         LoggedModel(id="m-" + "a" * 32, experiment="nets", name="net", type="pytorch", source_run_id=run_id)
     )
+    store.put_artifact(logged.id, "MLmodel", io.BytesIO(b"flavors:\n  pytorch: {}\n"))
     store.registry.edit_logged_model(logged.id, LoggedModelEdit(status=LoggedModelStatus.READY))
     lineage = LineageAdded([DatasetInput("cifar", "0123456789abcdef", source='{"url": "s3://data/cifar"}')])
     store.apply(Writer(run_id).add(lineage).batch(live=False))
@@ -401,7 +402,14 @@ def test_files_of_every_kind_are_looked_at_and_folders_taken_along(page: Page, g
     expect(preview.get_by_test_id("tensor-preview")).to_contain_text("3 × 4")
     _file(page, "look.ipynb").click()
     expect(preview.get_by_test_id("notebook")).to_contain_text("two")
+    _file(page, "MLmodel").click()  # of the model that the run logged
+    expect(preview).to_contain_text("pytorch")
+    expect(page).to_have_url(re.compile("file=net(/|%2F)MLmodel"))
     assert barriers(page) == []
+    with page.expect_download() as download:
+        tree.get_by_role("link", name="Download the folder net as zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == ["MLmodel"]
     with page.expect_download() as download:
         tree.get_by_role("link", name="Download the folder outputs as zip").click()
     with zipfile.ZipFile(download.value.path()) as archive:

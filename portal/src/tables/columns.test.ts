@@ -63,6 +63,23 @@ describe("which columns", () => {
     expect(all.at(-1)).toBe("metric:system/cpu");
   });
 
+  test("what was tried is shown, not what only some runs have; tags of programs are no reason for a column", () => {
+    const forest = (number: number, params: RunInfo["params"]) => ({
+      ...run(number, params, []),
+      tags: { "mlflow.user": "ann" },
+    });
+    const runs = [
+      forest(1, { bootstrap: true, criterion: "gini", n_estimators: 5 }),
+      forest(2, { bootstrap: true, criterion: "gini", n_estimators: 50 }),
+      forest(3, {}),
+    ];
+
+    const { auto, all } = chooseColumns(runs, keysOf(runs), false);
+
+    expect(auto.slice(3)).toEqual(["param:n_estimators"]);
+    expect(all).toContain("tag:mlflow.user");
+  });
+
   test("names that no fetched run has are offered too; the portal's own tags are not", () => {
     const tagged = { ...first, tags: { model: "mlp", "tracklog.colour": "3" } };
     const { auto, all } = chooseColumns([tagged], { params: ["depth"], tags: ["owner"], metrics: [] }, true);

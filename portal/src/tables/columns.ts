@@ -3,6 +3,7 @@
 import type { ParamValue, RunInfo, RunKeys } from "../api/types";
 import { isActive, TEXT } from "../api/types";
 import { groupMetrics, keyMetrics, SYSTEM_PREFIX } from "../charts/sections";
+import { isSystemTag, OWN_TAGS } from "../ui/edit";
 import type { Cell } from "../ui/export";
 import { formatTime, formatValue, fractionDigits } from "../ui/format";
 import { t } from "../ui/i18n";
@@ -46,9 +47,6 @@ export const SUMMARIES = {
   "metric.mean": t("mean"),
 } as const;
 export type SummaryPrefix = keyof typeof SUMMARIES;
-
-/** Tags that the portal keeps for itself, such as a run's colour; not shown as tags. */
-export const OWN_TAGS = "tracklog.";
 
 const MAX_PARAMS = 6;
 /** Params that people look at first, best first; each is tried against the last part of the name. */
@@ -199,10 +197,12 @@ export function chooseColumns(runs: readonly RunInfo[], keys: RunKeys, isAllRuns
       present.set(name, (present.get(name) ?? 0) + 1);
     }
   }
-  const differs = (name: string) => (values.get(name)?.size ?? 0) > 1 || (present.get(name) ?? 0) < sample.length;
+  const isVaried = (name: string) => (values.get(name)?.size ?? 0) > 1;
   const params = naturalSort(new Set([...keys.params, ...values.keys()]), (name) => name);
   const inSample = params.filter((name) => values.has(name));
-  const differing = inSample.filter(differs);
+  // What was tried; else what only some of the runs have; else a few of what they share.
+  const varied = inSample.filter(isVaried);
+  const differing = varied.length > 0 ? varied : inSample.filter((name) => (present.get(name) ?? 0) < sample.length);
   const rank = (name: string) => {
     const last = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
     const at = KEY_PARAMS.findIndex((word) => word.test(last) || word.test(name.toLowerCase()));
@@ -225,7 +225,6 @@ export function chooseColumns(runs: readonly RunInfo[], keys: RunKeys, isAllRuns
     MAX_METRICS,
   ).map((group) => group.name);
   const tags = naturalSort(new Set([...keys.tags, ...sample.flatMap((run) => Object.keys(run.tags))]), (name) => name);
-  const shownTags = tags.filter((name) => !name.startsWith(OWN_TAGS));
   return {
     auto: [
       "status",
@@ -235,12 +234,12 @@ export function chooseColumns(runs: readonly RunInfo[], keys: RunKeys, isAllRuns
       ...chosenParams.map((name) => `param:${name}`),
       ...ranked.map((name) => `metric:${name}`),
       ...(new Set(sample.map((run) => run.user)).size > 1 ? ["user"] : []),
-      ...(sample.some((run) => shownTags.some((name) => name in run.tags)) ? ["tags"] : []),
+      ...(sample.some((run) => shownTags(run).length > 0) ? ["tags"] : []),
     ],
     all: [
       ...Object.keys(ATTRIBUTES),
       ...params.map((name) => `param:${name}`),
-      ...shownTags.map((name) => `tag:${name}`),
+      ...tags.filter((name) => !name.startsWith(OWN_TAGS)).map((name) => `tag:${name}`),
       ...metrics.filter((name) => !name.startsWith(SYSTEM_PREFIX)).map((name) => `metric:${name}`),
       ...metrics.filter((name) => name.startsWith(SYSTEM_PREFIX)).map((name) => `metric:${name}`),
     ],
@@ -285,7 +284,7 @@ export function tagText(run: RunInfo): string {
 }
 
 export function shownTags(run: RunInfo): [string, string][] {
-  return Object.entries(run.tags).filter(([name]) => !name.startsWith(OWN_TAGS));
+  return Object.entries(run.tags).filter(([name]) => !isSystemTag(name));
 }
 
 /** The value as data: for export, and for cells that are numbers. */

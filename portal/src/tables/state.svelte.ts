@@ -9,6 +9,7 @@ import { SvelteSet } from "svelte/reactivity";
 import { type ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
 import { RUN_STATUSES, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
+import { OWN_TAGS } from "../ui/edit";
 import { location } from "../ui/location.svelte";
 import {
   autoWidth,
@@ -393,7 +394,7 @@ export class RunsState {
 
   vocabulary: Vocabulary = $derived({
     ...this.#allKeys,
-    tags: this.#allKeys.tags.filter((name) => !name.startsWith("tracklog.")),
+    tags: this.#allKeys.tags.filter((name) => !name.startsWith(OWN_TAGS)),
     statuses: RUN_STATUSES,
     values: (term) => this.#valuesOf(term),
   });

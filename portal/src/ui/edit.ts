@@ -12,6 +12,11 @@ function isLabels(value: unknown): value is Labels {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Tags that the portal keeps for itself, such as a run's colour; not shown as tags. */
+export const OWN_TAGS = "tracklog.";
+/** Tags that programs write for themselves stand in the way of those of people: they are shown when asked for. */
+export const isSystemTag = (name: string) => name.startsWith(OWN_TAGS) || name.startsWith("mlflow.");
+
 export function edited<Thing extends object>(thing: Thing, edit: Edit<Thing>): Thing {
   const after = { ...thing } as Record<string, unknown>;
   for (const [field, change] of Object.entries(edit)) {

@@ -27,6 +27,23 @@ export function artifactSource(owner: string, file: ArtifactInfo): FileSource {
   };
 }
 
+/** Files of a logged model as a folder among those of the run that made it. */
+export interface Mount {
+  owner: string;
+  folder: string;
+}
+
+/** Where logged models lie among a run's files: under their name, with a part of their id where it is taken. */
+export function mountsOf(models: readonly { id: string; name: string }[], paths: readonly string[]): Mount[] {
+  const taken = new Set(paths.map((path) => path.split("/", 1)[0] ?? ""));
+  return models.map(({ id, name }) => {
+    const wanted = name.replaceAll("/", "_") || id;
+    const folder = taken.has(wanted) ? `${wanted} (${id.slice(0, 8)})` : wanted;
+    taken.add(folder);
+    return { owner: id, folder };
+  });
+}
+
 /** A file inside of a zip archive. It is unpacked from its beginning, as far as is asked for. */
 export function zipSource(archive: ReadRange, entry: ZipEntry): FileSource {
   return {
