@@ -49,6 +49,7 @@ _MARKER = 1
 _MAX_RUNS = 1_000_000
 _MAX_POINTS = 200_000_000  # a few GB while they are hot
 _MAX_NAMES = 100_000
+_TOGETHER_BYTES = 100_000  # of points in a transaction: a hundred small runs, or one batch of a large one
 _BEAT_S = 2.0
 _DAY_MS = 86_400_000
 
@@ -120,13 +121,19 @@ def write(store: Store, size: Size, *, now_ms: int, advance: Callable[[int, int]
     else:
         total, batches = 4, _names(size.count, now_ms)
     running: list[str] = []
-    done = 0
+    done = waiting = 0
+    gathered: list[Batch] = []
     for batch, goes_on in batches:
-        store.apply(batch)
+        gathered.append(batch)
+        waiting += len(batch.points)
         if goes_on:
             running.append(batch.run_id)
         done += batch.events_start == 0
+        if waiting >= _TOGETHER_BYTES:
+            store.apply_all(gathered)
+            gathered, waiting = [], 0
         advance(done, total)
+    store.apply_all(gathered)
     return running
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.batches import T0_MS, Writer, same
 from tests.contracts.state import HEARTBEAT, unchanged
 
-from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, WriterGapError
+from tracklog.errors import ConflictError, InvalidValueError, NotFoundError, ParamConflictError, WriterGapError
 from tracklog.records import (
     MAX_RUN_ID_CHARS,
     POINT,
@@ -158,6 +158,40 @@ def test_a_key_defined_in_an_earlier_batch_comes_with_every_batch_that_uses_it(s
     store.apply(writer.log("loss", 0.5, 1).batch())
 
     assert store.columns(writer.run_id, "loss").values.tolist() == [1.0, 0.5]
+
+
+def test_batches_of_several_runs_are_stored_together(store: Store, experiment: str) -> None:
+    first, second = Writer(experiment=experiment), Writer(experiment=experiment)
+    batches = [
+        first.start(params={"lr": 0.1}).log("loss", 0.5, 0).batch(),
+        second.start(tags={"a": "b"}).log("loss", 0.7, 0).batch(),
+        first.log("loss", 0.4, 1).finish().batch(),
+    ]
+
+    reached = store.apply_all(batches)
+
+    assert reached == [batch.end() for batch in batches]
+    assert store.apply_all(batches) == [reached[2], reached[1], reached[2]]  # sent again, they change nothing
+    one, two = store.get_run(first.run_id), store.get_run(second.run_id)
+    assert (one.status, one.params, one.metrics[0].count, one.metrics[0].last) == (RunStatus.COMPLETED, {"lr": 0.1}, 2, 0.4)
+    assert (two.status, two.tags, two.metrics[0].count) == (RunStatus.RUNNING, {"a": "b"}, 1)
+    assert store.apply_all([]) == []
+
+
+@pytest.mark.parametrize("implementer", ["local", "postgres"], indirect=True)
+def test_of_batches_in_one_transaction_all_count_or_none(store: Store, experiment: str) -> None:
+    good, strict = Writer(experiment=experiment), Writer(experiment=experiment)
+    store.apply(strict.start(params={"lr": 0.1}).batch())
+    refused = strict.add(ParamsSet({"lr": 0.2}, strict=True)).batch()
+    wanted = good.start().log("loss", 0.5, 0).batch()
+
+    with pytest.raises(ParamConflictError):
+        store.apply_all([wanted, refused])
+
+    with pytest.raises(NotFoundError):
+        store.get_run(good.run_id)
+    store.apply(wanted)  # what was undone is remembered nowhere
+    assert store.get_run(good.run_id).metrics[0].count == 1
 
 
 def test_the_watermark_of_an_unknown_writer_is_zero(store: Store, experiment: str) -> None:

@@ -509,14 +509,14 @@ async def _edit_runs(request: Request) -> Response:
     store = _store(request)
 
     def edit() -> int:
-        edited = 0
-        for run_id in dict.fromkeys(asked.ids if events else ()):
+        ids = dict.fromkeys(asked.ids if events else ())
+        while ids:
             try:
-                store.apply(_edit_batch(run_id, events))
-            except NotFoundError:  # removed for good meanwhile: nothing to edit
-                continue
-            edited += 1
-        return edited
+                store.apply_all([_edit_batch(run_id, events) for run_id in ids])
+                break
+            except NotFoundError as error:  # removed for good meanwhile: nothing to edit
+                del ids[error.given]
+        return len(ids)
 
     return json_response(Edited(await _in_thread(edit)))
 

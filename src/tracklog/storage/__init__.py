@@ -480,6 +480,12 @@ class Store(Protocol):
             ConflictError: a batch without a writer starts a run in a deleted experiment.
         """
 
+    def apply_all(self, batches: Sequence[Batch]) -> list[Watermark]:
+        """Store batches of several runs, each as `apply` does, and return their watermarks.
+
+        For many small batches: a store in a folder or a database takes them in one transaction, so all count or none.
+        """
+
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """Return what is stored of a writer; zeros for an unknown one."""
 

@@ -14,7 +14,7 @@ import re
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -426,8 +426,8 @@ def ensure_experiment(connection: Connection, name: str, now_ms: int) -> bool:
     """Make an experiment if there is none of that name; return whether it was made."""
     given = {"name": name, "now": now_ms}
     # Key 0 may be that of an experiment that was the default one before it was renamed.
-    made = name == DEFAULT_EXPERIMENT and connection.execute(_INSERT_DEFAULT, given).rowcount > 0
-    return connection.execute(_INSERT_EXPERIMENT, given).rowcount > 0 or made
+    made = name == DEFAULT_EXPERIMENT and execute(connection, _INSERT_DEFAULT, given) > 0
+    return execute(connection, _INSERT_EXPERIMENT, given) > 0 or made
 
 
 def fetch(connection: Connection, statement: TextClause, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -439,6 +439,25 @@ def fetch(connection: Connection, statement: TextClause, given: Mapping[str, Any
         raise exc.DatabaseError(str(statement), dict(given), error) from error
     finally:
         result.close()
+
+
+def execute(connection: Connection, statement: TextClause, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> int:
+    """Write with a text statement, once or for each of `rows`; return how many rows it changed.
+
+    SQLite's driver reads the same text. It gets it without SQLAlchemy, which takes longer to prepare a row than SQLite to
+    write it.
+    """
+    if connection.dialect.name != "sqlite":
+        return connection.execute(statement, rows).rowcount
+    cursor = connection.connection.cursor()
+    try:
+        if isinstance(rows, Mapping):
+            cursor.execute(statement.text, rows)
+        else:
+            cursor.executemany(statement.text, rows)
+        return int(cursor.rowcount)
+    finally:
+        cursor.close()
 
 
 _INSERT_DEFAULT = text("INSERT INTO experiments (pk, name, created_ms) VALUES (0, :name, :now) ON CONFLICT DO NOTHING")

@@ -97,7 +97,7 @@ from tracklog.storage import (
     validate_artifact_path,
 )
 from tracklog.storage.artifacts import PIECE_BYTES, BlobFolder
-from tracklog.storage.catalog import Catalog, ensure_experiment, fetch, natural_key
+from tracklog.storage.catalog import Catalog, ensure_experiment, execute, fetch, natural_key
 from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
 from tracklog.storage.filters import param_number, param_text
@@ -190,6 +190,11 @@ _REVIVE_RUNS_OF = text("UPDATE runs SET deleted_ms = NULL WHERE experiment_pk = 
 _TAKE_NUMBER = text(
     "UPDATE experiments SET next_number = next_number + 1 WHERE name = :name"
     " RETURNING pk, next_number - 1 AS number, archived_ms, deleted_ms"
+)
+_INSERT_RUN = text(
+    "INSERT INTO runs (id, experiment_pk, number, name, name_key, status, status_ms, start_ms, heartbeat_ms, parent_id, type,"
+    " user_name, description, has_journal) VALUES (:id, :experiment, :number, :name, :key, :status, 0, :start, :now, :parent,"
+    " :type, :user, :description, :has_journal)"
 )
 _SELECT_WRITER = text("SELECT points, events FROM writers WHERE run_pk = :run AND id = :id")
 _UPSERT_WRITER = text(
@@ -347,60 +352,72 @@ class LocalStore:
 
     def apply(self, batch: Batch) -> Watermark:
         """See `Store.apply`."""
+        return self.apply_all([batch])[0]
+
+    def apply_all(self, batches: Sequence[Batch]) -> list[Watermark]:
+        """See `Store.apply_all`. In one transaction: all batches count or none."""
         now = self._clock_ms()
-        _check_batch(batch)
-        has_journal = batch.writer_id != ""
+        for batch in batches:
+            _check_batch(batch)
         with self._catalog.write() as connection:
-            self._catalog.lock(connection, f"run {batch.run_id}")
-            row = self._run_row(connection, batch.run_id)
-            if row is None and not any(isinstance(event, RunStarted) for event in batch.events):
-                raise _no_run(batch.run_id)
-            events, points, stored, reached = batch.events, np.frombuffer(batch.points, _POINT), Watermark(), batch.end()
-            if has_journal:
-                if row is not None:
-                    stored = self._writer(connection, row.pk, batch.writer_id)
-                skip_points, skip_events = stored.points - batch.points_start, stored.events - batch.events_start
-                if skip_points < 0 or skip_events < 0:
-                    raise WriterGapError(
-                        f"A batch of writer {batch.writer_id} of run {batch.run_id} starts at point {batch.points_start}, event "
-                        f"{batch.events_start}; expected at most {stored.points}, {stored.events}. Send again from there.",
-                        expected=(stored.points, stored.events),
-                    )
-                events, points = events[skip_events:], points[skip_points:]
-                reached = Watermark(max(stored.points, reached.points), max(stored.events, reached.events))
-            elif row is not None and row.deleted_ms is not None and not _restores(events):
-                raise RunDeletedError(f"Run {batch.run_id} is deleted and takes no more records. Restore it first.")
-            created = row is None
-            if row is None:
-                row = self._create_run(connection, batch, events, now)
-            run = _Run(row, batch)
-            if created:
-                run.what.add("run")
-            self._make_series(connection, run, batch.keys, points, events)
-            if len(points):
-                self._add_points(connection, run, batch.keys, points)
-            if events:
-                self._add_events(connection, run, batch.keys, events, now)
-            added = {"points": run.added_points, "batches": run.added_batches, "pk": run.pk}
-            if batch.live:
-                connection.execute(_HEARTBEAT if has_journal else _HEARTBEAT_CLIENT, {**added, "now": now})
-            elif run.added_batches:
-                connection.execute(_COUNT_HOT, added)
-            if has_journal and reached != stored:
-                connection.execute(
-                    _UPSERT_WRITER,
-                    {"run": run.pk, "id": batch.writer_id, "points": reached.points, "events": reached.events},
+            for run_id in sorted({batch.run_id for batch in batches}):  # in one order, or two that do this wait for each other
+                self._catalog.lock(connection, f"run {run_id}")
+            applied = [self._apply(connection, batch, now) for batch in batches]
+            for run, _ in applied:
+                if run.what:
+                    self._tell(connection, run.id, run.experiment, run.what, now)
+        for run, _ in applied:
+            if run.made:
+                # Only now: a transaction that rolls back gives its keys to the next series of anybody.
+                if len(self._series_pks) > _REMEMBERED_RUNS:
+                    self._series_pks.clear()
+                self._series_pks[run.pk] = {**self._series_pks.get(run.pk, {}), **run.made}
+        for run, _ in applied:
+            if run.hot_points + run.added_points >= _COMPACT_POINTS or run.hot_batches + run.added_batches >= _COMPACT_BATCHES:
+                self._compact(run.pk)
+        return [reached for _, reached in applied]
+
+    def _apply(self, connection: Connection, batch: Batch, now: int) -> tuple[_Run, Watermark]:
+        """Store a batch; return what it did to its run, and the writer's watermark after it."""
+        has_journal = batch.writer_id != ""
+        row = self._run_row(connection, batch.run_id)
+        if row is None and not any(isinstance(event, RunStarted) for event in batch.events):
+            raise _no_run(batch.run_id)
+        events, points, stored, reached = batch.events, np.frombuffer(batch.points, _POINT), Watermark(), batch.end()
+        if has_journal:
+            if row is not None:
+                stored = self._writer(connection, row.pk, batch.writer_id)
+            skip_points, skip_events = stored.points - batch.points_start, stored.events - batch.events_start
+            if skip_points < 0 or skip_events < 0:
+                raise WriterGapError(
+                    f"A batch of writer {batch.writer_id} of run {batch.run_id} starts at point {batch.points_start}, event "
+                    f"{batch.events_start}; expected at most {stored.points}, {stored.events}. Send again from there.",
+                    expected=(stored.points, stored.events),
                 )
-            if run.what:
-                self._tell(connection, run.id, run.experiment, run.what, now)
-        if run.made:
-            # Only now: a transaction that rolls back gives its keys to the next series of anybody.
-            if len(self._series_pks) > _REMEMBERED_RUNS:
-                self._series_pks.clear()
-            self._series_pks[run.pk] = {**self._series_pks.get(run.pk, {}), **run.made}
-        if run.hot_points + run.added_points >= _COMPACT_POINTS or run.hot_batches + run.added_batches >= _COMPACT_BATCHES:
-            self._compact(run.pk)
-        return reached
+            events, points = events[skip_events:], points[skip_points:]
+            reached = Watermark(max(stored.points, reached.points), max(stored.events, reached.events))
+        elif row is not None and row.deleted_ms is not None and not _restores(events):
+            raise RunDeletedError(f"Run {batch.run_id} is deleted and takes no more records. Restore it first.")
+        created = row is None
+        if row is None:
+            row = self._create_run(connection, batch, events, now)
+        run = _Run(row, batch)
+        if created:
+            run.what.add("run")
+        self._make_series(connection, run, batch.keys, points, events)
+        if len(points):
+            self._add_points(connection, run, batch.keys, points)
+        if events:
+            self._add_events(connection, run, batch.keys, events, now)
+        added = {"points": run.added_points, "batches": run.added_batches, "pk": run.pk}
+        if batch.live:
+            execute(connection, _HEARTBEAT if has_journal else _HEARTBEAT_CLIENT, {**added, "now": now})
+        elif run.added_batches:
+            execute(connection, _COUNT_HOT, added)
+        if has_journal and reached != stored:
+            watermark = {"run": run.pk, "id": batch.writer_id, "points": reached.points, "events": reached.events}
+            execute(connection, _UPSERT_WRITER, watermark)
+        return run, reached
 
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """See `Store.watermark`."""
@@ -420,8 +437,8 @@ class LocalStore:
         return row
 
     def _writer(self, connection: Connection, run_pk: int, writer_id: str) -> Watermark:
-        row = connection.execute(_SELECT_WRITER, {"run": run_pk, "id": writer_id}).one_or_none()
-        return Watermark() if row is None else Watermark(row.points, row.events)
+        rows = fetch(connection, _SELECT_WRITER, {"run": run_pk, "id": writer_id})
+        return Watermark(*rows[0]) if rows else Watermark()
 
     def _create_run(self, connection: Connection, batch: Batch, events: list[Any], now: int) -> Any:
         started = next((event for event in events if isinstance(event, RunStarted)), None)
@@ -440,12 +457,9 @@ class LocalStore:
         elif experiment.deleted_ms is not None:
             raise ConflictError(f"Experiment {started.experiment!r} is deleted and takes no more runs. Restore it first.")
         name = _plain(started.name) or f"run-{experiment.number}"
-        connection.execute(
-            text(
-                "INSERT INTO runs (id, experiment_pk, number, name, name_key, status, status_ms, start_ms, heartbeat_ms,"
-                " parent_id, type, user_name, description, has_journal) VALUES (:id, :experiment, :number, :name, :key, :status,"
-                " 0, :start, :now, :parent, :type, :user, :description, :has_journal)"
-            ),
+        execute(
+            connection,
+            _INSERT_RUN,
             {
                 "id": batch.run_id,
                 "experiment": experiment.pk,
@@ -475,7 +489,8 @@ class LocalStore:
             if address not in known and address not in run.made
         }
         if missing:
-            connection.execute(
+            execute(
+                connection,
                 _INSERT_SERIES,
                 [
                     {
@@ -491,8 +506,8 @@ class LocalStore:
                     for (name, column, is_text), key in missing.items()
                 ],
             )
-            rows = connection.execute(_SELECT_SERIES, {"run": run.pk})
-            run.made |= {(row.name, row.col, bool(row.is_text)): row.pk for row in rows}
+            rows = fetch(connection, _SELECT_SERIES, {"run": run.pk})
+            run.made |= {(name, column, bool(is_text)): pk for pk, name, column, is_text in rows}
         return [run.made.get(address) or known[address] for address in addresses]
 
     def _make_series(self, connection: Connection, run: _Run, keys: list[MetricKey], points: Array, events: list[Any]) -> None:
@@ -502,7 +517,7 @@ class LocalStore:
 
     def _update_series(self, connection: Connection, run: _Run, updates: list[dict[str, Any]]) -> None:
         statement = _UPDATE_SERIES if run.has_journal else _UPDATE_SERIES_GREATEST
-        if connection.execute(statement, updates).rowcount != len(updates):
+        if execute(connection, statement, updates) != len(updates):
             # The run was deleted and made anew elsewhere: what is remembered is wrong. The batch is sent again.
             self._series_pks.pop(run.pk, None)
             raise _stale_series(run.id)
@@ -537,7 +552,7 @@ class LocalStore:
             self._catalog.lock(connection, f"compact {run.pk}")
             self._add_chunks(connection, hot)
             return
-        connection.execute(_INSERT_HOT, {"run": run.pk, "n": len(hot), "data": hot.tobytes()})
+        execute(connection, _INSERT_HOT, {"run": run.pk, "n": len(hot), "data": hot.tobytes()})
         run.added_points += len(hot)
         run.added_batches += 1
 
@@ -613,7 +628,8 @@ class LocalStore:
         run.what.add("log")
 
     def _set_status(self, connection: Connection, run: _Run, event: StatusChanged) -> None:
-        changed = connection.execute(
+        changed = execute(
+            connection,
             _SET_STATUS,
             {
                 "pk": run.pk,
@@ -625,7 +641,7 @@ class LocalStore:
                 # Journals arrive late and in any order. What comes without one is said now, of whatever time.
                 "late": int(run.has_journal),
             },
-        ).rowcount
+        )
         if changed:
             run.what.add("status")
 
@@ -645,7 +661,7 @@ class LocalStore:
             )
         if not rows:
             return
-        inserted = connection.execute(_INSERT_PARAM, rows).rowcount
+        inserted = execute(connection, _INSERT_PARAM, rows)
         if event.strict and inserted < len(rows):
             kept = connection.execute(_SELECT_PARAMS, {"run": run.pk, "names": [row["name"] for row in rows]})
             old_by_name = {row.name: row.value for row in kept}
@@ -668,7 +684,7 @@ class LocalStore:
             if value is not None
         ]
         if rows:
-            connection.execute(_UPSERT_TAG, rows)
+            execute(connection, _UPSERT_TAG, rows)
         for name, value in event.values.items():
             if value is None:
                 connection.execute(
@@ -717,7 +733,8 @@ class LocalStore:
     def _tell(self, connection: Connection, run_id: str, experiment: str, what: set[str], now: int) -> None:
         # Ids must become visible in ascending order, or a reader that saw 5 would never see a 4 committed later.
         self._catalog.lock(connection, "changes")
-        connection.execute(
+        execute(
+            connection,
             _INSERT_CHANGE,
             {"run": run_id, "experiment": experiment, "what": json.dumps(sorted(what)), "now": now},
         )

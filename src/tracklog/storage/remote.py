@@ -174,6 +174,10 @@ class RemoteStore:
         path = f"{_run(batch.run_id)}/batches"
         return self._decoded(Watermark, self._send("POST", path, body=encode_batch(batch), media_type=_MSGPACK))
 
+    def apply_all(self, batches: Sequence[Batch]) -> list[Watermark]:
+        """See `Store.apply_all`. One request for each."""
+        return [self.apply(batch) for batch in batches]
+
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """See `Store.watermark`."""
         if not writer_id:  # a client without a journal has none
