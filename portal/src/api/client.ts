@@ -25,6 +25,7 @@ import type {
   SeriesBuckets,
   SeriesQuery,
   ServerInfo,
+  Stall,
   TablePage,
   Usage,
   View,
@@ -47,6 +48,11 @@ export class ApiError extends Error {
 
   get isNotFound(): boolean {
     return this.status === 404;
+  }
+
+  /** Whether asking again later may help: the server is away, or has failed. */
+  get isTrouble(): boolean {
+    return this.code === "UNREACHABLE" || (this.status >= 500 && this.status !== 501);
   }
 
   get isUnreachable(): boolean {
@@ -75,14 +81,26 @@ async function send(
     init.body = JSON.stringify(body);
     init.headers = { ...headers, "Content-Type": "application/json" };
   }
-  let response: Response;
   requests.pending++;
+  try {
+    return await answered(path, init);
+  } catch (error) {
+    if (error instanceof ApiError && error.isTrouble && signal?.aborted !== true) troubles.tell(error);
+    throw error;
+  } finally {
+    requests.pending--;
+  }
+}
+
+/** Hears of each request that failed through the server's fault. */
+export const troubles: { tell: (error: ApiError) => void } = { tell: () => undefined };
+
+async function answered(path: string, init: RequestInit): Promise<Response> {
+  let response: Response;
   try {
     response = await fetch(BASE + path, init);
   } catch {
     throw new ApiError(t("The tracklog server does not answer."), "UNREACHABLE", 0);
-  } finally {
-    requests.pending--;
   }
   if (response.ok) return response;
   const answer: unknown = await response.json().catch(() => null);
@@ -223,6 +241,10 @@ export const api = {
       next_page_token: page.next_page_token ?? null,
     };
   },
+
+  /** Those of some runs, at most 200, whose loop stands still. */
+  stalled: async (ids: readonly string[]): Promise<Stall[]> =>
+    (await json<{ stalls: Stall[] }>("POST", "/runs/stalled", { ids })).stalls,
 
   /** Ids of all runs of a search, in its order. */
   async runIds(query: RunQuery): Promise<string[]> {

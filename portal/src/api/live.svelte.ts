@@ -2,9 +2,10 @@
  *
  * Guarantees: a listener hears every change from the moment it subscribes, or `null`, which means "changes were missed, ask again for all
  * you show". Nothing is open while the tab is hidden: browsers allow six connections to a host over all tabs.
+ * While requests fail through the server's fault, listeners are told to ask again, ever more rarely, until all is well.
  */
 
-import { EVENTS_URL } from "./client";
+import { type ApiError, EVENTS_URL, troubles } from "./client";
 import type { Change } from "./types";
 
 type Listener = (changes: Change[] | null) => void;
@@ -16,10 +17,17 @@ const RETRY_MAX_MS = 15_000;
 const HIDDEN_GRACE_MS = 20_000;
 /** A blink of the network is not worth a banner. */
 const LOST_AFTER_MS = 1_500;
+/** The server says something every 15 s. A line that is silent for longer is dead: the laptop slept, a proxy forgot it. */
+const SILENT_MS = 40_000;
+const WATCH_MS = 5_000;
+/** So long after asking again nothing has failed: all is well. Longer than `paced` waits. */
+const HEALED_AFTER_MS = 3_000;
 
 class Live {
   /** False once the stream has been gone for longer than a blink. */
   connected = $state(true);
+  /** Why what is shown may be old although the server is there; "": nothing fails. */
+  trouble = $state("");
 
   #listeners = new Set<Listener>();
   #source: EventSource | null = null;
@@ -31,6 +39,12 @@ class Live {
   #hideTimer = 0;
   #retryMs = RETRY_MIN_MS;
   #missed = false;
+  /** When the stream was last heard of, by the wall clock, which goes on while a laptop sleeps. */
+  #heardMs = 0;
+  #healTimer = 0;
+  #healMs = RETRY_MIN_MS;
+  /** When requests began to fail; 0: they do not. */
+  #failingMs = 0;
 
   start(): void {
     document.addEventListener("visibilitychange", () => {
@@ -38,6 +52,10 @@ class Live {
       if (document.hidden) this.#hideTimer = window.setTimeout(() => this.#close(), HIDDEN_GRACE_MS);
       else if (this.#source === null) this.#open();
     });
+    setInterval(() => {
+      if (this.#source !== null && !document.hidden && Date.now() - this.#heardMs > SILENT_MS) this.retryNow();
+    }, WATCH_MS);
+    troubles.tell = (error) => this.#fail(error);
     // A page left behind gives its connection back at once.
     window.addEventListener("pagehide", () => this.#close());
     window.addEventListener("pageshow", () => {
@@ -59,6 +77,9 @@ class Live {
 
   #open(): void {
     this.#close();
+    // Closed before it said where it stands: what came since then is unknown.
+    if (this.#lastId === null && this.#heardMs > 0) this.#missed = true;
+    this.#heardMs = Date.now();
     const source = new EventSource(this.#lastId === null ? EVENTS_URL : `${EVENTS_URL}?since=${this.#lastId}`);
     this.#source = source;
     source.onopen = () => {
@@ -69,12 +90,16 @@ class Live {
       if (this.#missed) this.#tell(null);
       this.#missed = false;
     };
+    source.addEventListener("ping", () => {
+      this.#heardMs = Date.now();
+    });
     source.addEventListener("hello", (event) => {
       const hello = JSON.parse(event.data) as { last_id?: number };
       if (this.#lastId === null) this.#lastId = hello.last_id ?? null;
     });
     source.addEventListener("change", (event) => {
       const change = JSON.parse(event.data) as Change;
+      this.#heardMs = Date.now();
       this.#lastId = change.id;
       this.#buffer.push(change);
       if (this.#flushTimer === 0) this.#flushTimer = window.setTimeout(() => this.#flush(), BATCH_MS);
@@ -97,6 +122,30 @@ class Live {
       this.#retryTimer = window.setTimeout(() => this.#open(), this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 1.7, RETRY_MAX_MS);
     };
+  }
+
+  /** A request failed: have all that is shown asked for again, until nothing fails. */
+  #fail(error: ApiError): void {
+    if (this.#failingMs === 0) this.#failingMs = Date.now();
+    // That the server is away, the stream says.
+    else if (error.code !== "UNREACHABLE" && Date.now() - this.#failingMs > LOST_AFTER_MS) this.trouble = error.message;
+    if (this.#healTimer !== 0) return;
+    const delayMs = this.#healMs;
+    this.#healMs = Math.min(this.#healMs * 1.7, RETRY_MAX_MS);
+    this.#healTimer = window.setTimeout(() => this.#heal(), delayMs);
+  }
+
+  #heal(): void {
+    this.#healTimer = 0;
+    if (document.hidden || this.#source === null) {
+      this.#missed = true; // on its return the stream has everything asked for
+      return;
+    }
+    this.#tell(null);
+    window.setTimeout(() => {
+      if (this.#healTimer !== 0) return;
+      [this.trouble, this.#failingMs, this.#healMs] = ["", 0, RETRY_MIN_MS];
+    }, HEALED_AFTER_MS);
   }
 
   #close(): void {

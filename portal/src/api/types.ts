@@ -116,6 +116,15 @@ export interface RunInfo {
   info: Record<string, Json>;
 }
 
+/** A run whose process is alive, and whose loop has made no step for many times its usual interval. */
+export interface Stall {
+  run_id: string;
+  since_ms: number;
+  silence_ms: number;
+  usual_ms: number;
+  longest_ms: number;
+}
+
 /** What people may change; a tag with the value null goes. */
 export interface RunEdit {
   name?: string;

@@ -44,7 +44,7 @@ const DEFAULTS = {
   centre: "mean" as Centre,
   spread: "std" as Spread,
   size: "medium" as PanelSize,
-  earlier: false,
+  earlier: null as boolean | null,
 };
 type Settings = typeof DEFAULTS & { x: SharedX };
 
@@ -65,8 +65,10 @@ export class ChartView implements LineLook {
   centre = $state<Centre>("mean");
   spread = $state<Spread>("std");
   size = $state<PanelSize>("medium");
-  /** Show where earlier runs of the experiment were. */
-  earlier = $state(false);
+  /** Show where earlier runs of the experiment were; null: as the page thinks best. */
+  earlier = $state<boolean | null>(null);
+  /** What the page thinks best. */
+  earlierByDefault = $state(false);
   #timer = 0;
   #defaultX: SharedX;
   #follows: () => readonly string[];
@@ -95,7 +97,12 @@ export class ChartView implements LineLook {
     this.centre = CENTRES.find((one) => one === centre) ?? "mean";
     this.spread = SPREADS.find((one) => one === spread) ?? "std";
     this.size = SIZES.find((one) => one === location.get("size")) ?? "medium";
-    this.earlier = location.get("earlier") === "1";
+    const earlier = location.get("earlier");
+    this.earlier = earlier === "" ? null : earlier === "1";
+  }
+
+  get showsEarlier(): boolean {
+    return this.earlier ?? this.earlierByDefault;
   }
 
   get follows(): readonly string[] {
@@ -148,7 +155,7 @@ export class ChartView implements LineLook {
       colour: this.colour,
       band: this.centre === "mean" && this.spread === "std" ? null : `${this.centre}~${this.spread}`,
       size: this.size === "medium" ? null : this.size,
-      earlier: this.earlier ? "1" : null,
+      earlier: this.earlier === null ? null : this.earlier ? "1" : "0",
     };
   }
 }

@@ -9,11 +9,13 @@ import idle from "./icons/idle.svg";
 import running from "./icons/running.svg";
 
 /** `▲ 0.412 · run-7` while it runs; the value is the first key metric's. */
-export function runTitle(run: RunInfo): string {
+export function runTitle(run: RunInfo, isStalled = false): string {
   const [key] = keyMetrics(groupMetrics(run.metrics), 1);
   const last = run.metrics.find((item) => item.name === key?.name)?.last ?? null;
   const mark = isActive(run.status)
-    ? "▲ "
+    ? isStalled
+      ? "‖ "
+      : "▲ "
     : run.status === "Failed"
       ? "✕ "
       : run.status === "NotResponding"
@@ -22,7 +24,8 @@ export function runTitle(run: RunInfo): string {
   return `${mark}${last === null ? "" : `${formatNumber(last, 4)} · `}${run.name}`;
 }
 
-function iconOf(run: RunInfo): string {
+function iconOf(run: RunInfo, isStalled: boolean): string {
+  if (isStalled) return idle;
   if (isActive(run.status)) return running;
   if (run.status === "Completed") return good;
   return run.status === "Canceled" ? idle : bad;
@@ -35,7 +38,7 @@ function show(title: string, icon: string): void {
 }
 
 export const head = {
-  run: (run: RunInfo) => show(runTitle(run), iconOf(run)),
+  run: (run: RunInfo, isStalled: boolean) => show(runTitle(run, isStalled), iconOf(run, isStalled)),
   /** A page about more than one run: its icon says whether any of them is running. */
   page: (title: string, hasActive: boolean) => show(`${hasActive ? "▲ " : ""}${title}`, hasActive ? running : idle),
 };

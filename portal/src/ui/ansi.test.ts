@@ -1,22 +1,37 @@
 import { expect, test } from "vitest";
 import { parseAnsi, stripAnsi } from "./ansi";
 
-const plain = { color: null, bold: false, dim: false };
+const plain = { color: null, bold: false, dim: false, italic: false, underlined: false };
 
 test("colours and weights become spans", () => {
   expect(parseAnsi("\x1b[1;31mfail\x1b[0m ok \x1b[92mgreen\x1b[39m.")).toEqual([
-    { text: "fail", color: 1, bold: true, dim: false },
+    { ...plain, text: "fail", color: 1, bold: true },
     { text: " ok ", ...plain },
-    { text: "green", color: 10, bold: false, dim: false },
+    { ...plain, text: "green", color: 10 },
     { text: ".", ...plain },
   ]);
 });
 
-test("256 colours and RGB are consumed whole", () => {
-  expect(parseAnsi("\x1b[38;5;4mblue\x1b[38;2;1;2;3mrgb\x1b[48;5;200mback")).toEqual([
-    { text: "blue", color: 4, bold: false, dim: false },
-    { text: "rgb", ...plain },
-    { text: "back", ...plain },
+test("256 colours and RGB are read; colours behind the text and nonsense are left out", () => {
+  expect(
+    parseAnsi("\x1b[38;5;4mblue\x1b[38;5;208mcube\x1b[38;5;255mgrey\x1b[38;2;1;2;3mrgb\x1b[48;5;200mback"),
+  ).toEqual([
+    { ...plain, text: "blue", color: 4 },
+    { ...plain, text: "cube", color: "255 135 0" },
+    { ...plain, text: "grey", color: "238 238 238" },
+    { ...plain, text: "rgb", color: "1 2 3" },
+    { ...plain, text: "back", color: "1 2 3" },
+  ]);
+  expect(parseAnsi("\x1b[38:2::10:200:250mx")[0]?.color).toBe("10 200 250");
+  expect(parseAnsi("\x1b[38;2;999;0;0mx")[0]?.color).toBe(null);
+  expect(parseAnsi("\x1b[38;5;256mx")[0]?.color).toBe(null);
+});
+
+test("italic and underlined begin and end", () => {
+  expect(parseAnsi("\x1b[3;4ma\x1b[23mb\x1b[24mc")).toEqual([
+    { ...plain, text: "a", italic: true, underlined: true },
+    { ...plain, text: "b", underlined: true },
+    { ...plain, text: "c" },
   ]);
 });
 

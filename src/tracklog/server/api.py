@@ -43,7 +43,7 @@ from tracklog.errors import (
     shown,
 )
 from tracklog.records import Batch, Event, RunEdited, RunStatus, StatusChanged, TagsSet, Watermark, decode_batch
-from tracklog.server import run_table
+from tracklog.server import run_table, stall
 from tracklog.storage import (
     MAX_ACTIVITY_PAGE,
     MAX_PAGE,
@@ -555,6 +555,18 @@ async def _delete_run(request: Request) -> Response:
     return json_response(Deleted(deleted))
 
 
+async def _stalled_runs(request: Request) -> Response:
+    asked = await _json_body(request, RunIds)
+    if len(asked.ids) > stall.MAX_IDS:
+        raise InvalidRequestError(
+            f"Cannot look at {len(asked.ids)} runs at once. Expected at most {stall.MAX_IDS}.",
+            parameter="ids",
+            given=len(asked.ids),
+        )
+    stalls = cast("stall.Stalls", request.app.state.stalls)
+    return json_response(stall.StallList(await _in_thread(stalls.among, asked.ids)))
+
+
 async def _delete_runs(request: Request) -> Response:
     asked = await _json_body(request, RunIds)
     return json_response(Deleted(await _in_thread(_store(request).delete_runs, asked.ids)))
@@ -1064,6 +1076,14 @@ ROUTES: list[Route] = [
         _run_table,
         body=run_table.RunTableQuery,
         answer="text/csv",
+    ),
+    Route(
+        "POST",
+        "/api/v1/runs/stalled",
+        "Those of some runs whose loop stands still",
+        _stalled_runs,
+        body=RunIds,
+        answer=stall.StallList,
     ),
     Route("POST", "/api/v1/runs/edit", "Edit several runs alike", _edit_runs, body=RunsPatch, answer=Edited),
     Route("POST", "/api/v1/runs/delete", "Remove runs for good", _delete_runs, body=RunIds, answer=Deleted),

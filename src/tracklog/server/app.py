@@ -39,6 +39,7 @@ from tracklog.server.api import (
 from tracklog.server.chart import chart_svg
 from tracklog.server.live import Live
 from tracklog.server.mlflow_api import mlflow_route
+from tracklog.server.stall import Stalls
 from tracklog.storage import Store
 
 _log = logging.getLogger(__name__)
@@ -126,6 +127,7 @@ def create_app(
     app.state.started_ms = clock_ms()
     app.state.clock_ms = clock_ms
     app.state.live = live
+    app.state.stalls = Stalls(store)
     app.add_middleware(_SameOrigin, loopback=loopback, embedders=embedders)
     return app
 

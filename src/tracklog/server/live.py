@@ -33,7 +33,7 @@ _PAGE = 1000  # changes asked for at once
 _MAX_BACKLOG = 5000  # changes resent after a gap; beyond it asking afresh is cheaper
 _MAX_WAITING = 256  # messages kept for a slow listener
 
-_PING = b": ping\n\n"
+_PING = b"event: ping\ndata: {}\n\n"  # with data: browsers tell a page nothing of comments, and it must notice a dead line
 
 
 class Live:

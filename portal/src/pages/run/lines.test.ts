@@ -57,7 +57,7 @@ test("the line at a height", () => {
 });
 
 test("marks go across colours", () => {
-  const plain = { color: null, bold: false, dim: false };
+  const plain = { color: null, bold: false, dim: false, italic: false, underlined: false };
   const spans = [
     { ...plain, text: "abc" },
     { ...plain, text: "def", color: 1 },
