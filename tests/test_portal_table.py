@@ -261,6 +261,7 @@ def test_seeds_are_grouped_with_mean_and_spread(page: Page, nets: RunningServer)
     loss = page.locator('[data-metric="val/loss"]')  # the charts above show the same groups, with their spread
     loss.locator(".chart").hover()
     expect(loss.get_by_test_id("chart-tip")).to_contain_text("lr=0.01 ×3")
+    expect(groups.get_by_title("Its colour in the charts")).to_have_count(6)
     expect(best).to_contain_text("3 values")
     expect(best).to_contain_text("sgd")
 

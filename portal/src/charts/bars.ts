@@ -1,21 +1,48 @@
 /** One number of each run, as bars. Pure. */
 
 import { formatCompact, formatNumber } from "../ui/format";
-import { Extent, type Figure, type Ink, paddedRange } from "./figure";
+import { compareGroups } from "./fields";
+import { Extent, type Figure, type Ink, type Mark, paddedRange } from "./figure";
 import { shortLabels } from "./labels";
+import { type Centre, type Spread, spreadOver } from "./lines";
+import type { RunRef } from "./view.svelte";
 
 export interface Bar {
   run: string;
   label: string;
   ink: Ink;
   value: number;
-  href: string;
+  /** Of a mean over runs: how far they spread, and nothing to open. */
+  spread?: [low: number, high: number];
+  href?: string;
+}
+
+/** One bar for each group of runs, from their mean or median; runs without a group keep theirs. Groups come in their order. */
+export function averaged(bars: Bar[], refs: readonly RunRef[], centre: Centre, spread: Spread): Bar[] {
+  const byId = new Map(refs.map((ref) => [ref.id, ref]));
+  const alone: Bar[] = [];
+  const members = new Map<string, { ink: Ink; values: number[] }>();
+  for (const bar of bars) {
+    const ref = byId.get(bar.run);
+    if (ref === undefined || ref.group === null) alone.push(bar);
+    else {
+      const known = members.get(ref.group);
+      if (known === undefined) members.set(ref.group, { ink: ref.groupInk, values: [bar.value] });
+      else known.values.push(bar.value);
+    }
+  }
+  const means = [...members].map(([group, { ink, values }]): Bar => {
+    const found = spreadOver(values, centre, spread);
+    const bar = { run: "", label: `${group} ×${values.length}`, ink, value: found.centre };
+    return values.length < 2 || spread === "none" ? bar : { ...bar, spread: [found.low, found.high] };
+  });
+  return [...means.sort((a, b) => compareGroups(a.label, b.label)), ...alone];
 }
 
 /** Lying bars, the first on top. Bars begin at zero, whatever the values. */
 export function barFigure(bars: Bar[], title: string): Figure {
   const n = bars.length;
-  const extent = new Extent().add(bars.map((bar) => bar.value)).add([0]);
+  const extent = new Extent().add(bars.flatMap((bar) => [bar.value, ...(bar.spread ?? [])])).add([0]);
   const names = shortLabels(
     bars.map((bar) => bar.label),
     22,
@@ -39,6 +66,19 @@ export function barFigure(bars: Bar[], title: string): Figure {
         high: place.map((at) => at + 0.36),
         ink: bars.map((bar) => bar.ink),
       },
+      ...bars.flatMap((bar, at): Mark[] =>
+        bar.spread === undefined
+          ? []
+          : [
+              {
+                kind: "line",
+                x: Float64Array.from(bar.spread),
+                y: Float64Array.of(n - 1 - at, n - 1 - at),
+                ink: "text",
+                width: 1.5,
+              },
+            ],
+      ),
       { kind: "rule", axis: "x", at: 0, ink: "soft" },
     ],
     traces: bars.map((bar, at) => ({
@@ -49,7 +89,7 @@ export function barFigure(bars: Bar[], title: string): Figure {
       x: Float64Array.of(bar.value),
       y: Float64Array.of(n - 1 - at),
       facts: () => [[title, formatNumber(bar.value, 6)]],
-      href: () => bar.href,
+      ...(bar.href === undefined ? {} : { href: () => bar.href ?? "" }),
     })),
     reads: "xy",
     ends: null,

@@ -1,6 +1,6 @@
 /** What a run is known by in one value: a field, spelled as a column of the runs table is: `param:lr`, `metric:loss`, `start` … */
 
-import { type RunInfo, TEXT } from "../api/types";
+import { type ParamValue, type RunInfo, TEXT } from "../api/types";
 import { formatDuration, formatTime, formatValue } from "../ui/format";
 import { t } from "../ui/i18n";
 import { naturalCompare, naturalSort } from "../ui/natural";
@@ -115,28 +115,38 @@ export function groupingsOf(runs: RunInfo[]): { value: Field; label: string }[] 
 /** Runs as charts see them: name, colour, group. */
 export function refsOf(runs: RunInfo[], view: { groups: readonly Field[]; colour: Field }, isDark: boolean): RunRef[] {
   const inks = view.colour === "" ? null : coloursBy(runs, view.colour, isDark);
+  const groups = runs.map((run) => groupOf(run, view.groups));
+  const names = [...new Set(groups)].filter((one) => one !== null).sort(compareGroups);
   return runs.map((run, at) => {
     const style = runStyle(run);
+    const group = groups[at] ?? null;
     return {
       id: run.id,
       label: run.name,
       ink: inks?.[at] ?? style.hue,
       dash: inks === null ? style.dash : [],
-      group: groupOf(run, view.groups),
+      group,
+      groupInk: group === null ? style.hue : styleAt(names.indexOf(group)).hue,
       href: `/runs/${encodeURIComponent(run.id)}`,
     };
   });
 }
 
-/** `lr=0.1`; of several fields the values are enough: `resnet34 · adamw`. Null: it belongs to no group. */
 function groupOf(run: RunInfo, fields: readonly Field[]): string | null {
-  const values = fields.map((field) => {
-    const value = fieldValue(run, field);
-    return value === null ? "–" : formatField(field, value);
+  if (fields.length === 0) return null;
+  return groupLabel(
+    fields,
+    fields.map((field) => fieldValue(run, field)),
+  );
+}
+
+/** `lr=0.1`; of several fields the values are enough: `resnet34 · adamw`. */
+export function groupLabel(fields: readonly Field[], values: readonly ParamValue[]): string {
+  const texts = fields.map((field, at) => {
+    const value = values[at] ?? null;
+    return value === null ? "–" : formatField(field, typeof value === "boolean" ? String(value) : value);
   });
-  const [field, ...others] = fields;
-  if (field === undefined) return null;
-  return others.length === 0 ? `${fieldLabel(field)}=${values[0]}` : values.join(" · ");
+  return fields.length === 1 ? `${fieldLabel(fields[0] ?? "")}=${texts[0]}` : texts.join(" · ");
 }
 
 /** Groups by the value they share: as numbers where they are numbers, else in natural order. */

@@ -196,24 +196,43 @@ export function summarise(curves: Curve[], centre: Centre, spread: Spread | "p10
       least = Math.min(least, curve.low === null ? value : valueAt(curve.x, curve.low, here));
       greatest = Math.max(greatest, curve.high === null ? value : valueAt(curve.x, curve.high, here));
     }
-    const n = values.length;
-    out.n[at] = n;
-    values.sort((a, b) => a - b);
-    const mean = values.reduce((sum, value) => sum + value / n, n === 0 ? Number.NaN : 0);
-    const middle = centre === "mean" ? mean : quantile(values, 0.5);
-    out.centre[at] = middle;
-    let [low, high] = [middle, middle];
-    if (spread === "std" || spread === "ci") {
-      const variance = n < 2 ? 0 : values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
-      const half = spread === "std" ? Math.sqrt(variance) : (STUDENT[n - 2] ?? 1.96) * Math.sqrt(variance / n);
-      [low, high] = [middle - half, middle + half];
-    } else if (spread === "iqr") [low, high] = [quantile(values, 0.25), quantile(values, 0.75)];
-    else if (spread === "p10-90") [low, high] = [quantile(values, 0.1), quantile(values, 0.9)];
-    else if (spread === "range" && n > 0) [low, high] = [least, greatest];
-    out.low[at] = low;
-    out.high[at] = high;
+    const found = spreadOver(values, centre, spread);
+    out.n[at] = values.length;
+    out.centre[at] = found.centre;
+    const isRange = spread === "range" && values.length > 0;
+    out.low[at] = isRange ? least : found.low;
+    out.high[at] = isRange ? greatest : found.high;
   }
   return out;
+}
+
+/** Centre and spread of values; those that are not finite are left out. */
+export function spreadOver(
+  given: readonly number[],
+  centre: Centre,
+  spread: Spread | "p10-90",
+): { centre: number; low: number; high: number } {
+  const values = given.filter(Number.isFinite).sort((a, b) => a - b);
+  const n = values.length;
+  const mean = values.reduce((sum, value) => sum + value / n, n === 0 ? Number.NaN : 0);
+  const middle = centre === "mean" ? mean : quantile(values, 0.5);
+  const between = (low: number, high: number) => ({ centre: middle, low, high });
+  switch (spread) {
+    case "std":
+    case "ci": {
+      const variance = n < 2 ? 0 : values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1);
+      const half = spread === "std" ? Math.sqrt(variance) : (STUDENT[n - 2] ?? 1.96) * Math.sqrt(variance / n);
+      return between(middle - half, middle + half);
+    }
+    case "iqr":
+      return between(quantile(values, 0.25), quantile(values, 0.75));
+    case "p10-90":
+      return between(quantile(values, 0.1), quantile(values, 0.9));
+    case "range":
+      return between(values[0] ?? Number.NaN, values.at(-1) ?? Number.NaN);
+    default:
+      return between(middle, middle);
+  }
 }
 
 /** Replace the lines of each group by one of their mean or median. The order of the first of each group stays. */

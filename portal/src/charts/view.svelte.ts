@@ -184,6 +184,8 @@ export interface RunRef {
   dash: number[];
   /** What it is averaged with; null: it stands alone. */
   group: string | null;
+  /** The same for all of a group, in every chart. */
+  groupInk: Ink;
   href: string;
 }
 

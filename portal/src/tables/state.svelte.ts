@@ -9,6 +9,7 @@ import { SvelteSet } from "svelte/reactivity";
 import { type ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
 import { RUN_STATUSES, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
+import { refsOf } from "../charts/fields";
 import { OWN_TAGS } from "../ui/edit";
 import { location } from "../ui/location.svelte";
 import {
@@ -143,6 +144,15 @@ export class RunsState {
   baseline = $state.raw<RunInfo | null>(null);
 
   /** The runs whose curves are drawn, whole: those selected, else the latest. */
+  /** Hues of the groups that the charts average; none when they average something else. */
+  groupInks = $derived(
+    new Map(
+      this.groupBy.length === 0 || location.get("by") !== ""
+        ? []
+        : refsOf(this.#charted, { groups: this.groupBy, colour: "" }, false).map((ref) => [ref.group, ref.groupInk]),
+    ),
+  );
+
   get charted(): RunInfo[] {
     return this.#charted;
   }
