@@ -271,6 +271,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
                 run.log_image("samples", np.eye(8) * step / 2, step=step)
             run.log("lr", 0.1 + number)
             run.log("note", f"text of {number}")
+            run.log_row("words", word="hello", times=number)
     with closing(LocalStore(folder / "w")) as store:
         odd = Writer("odd", experiment=MARKUP).start(name=MARKUP, start_ms=T0_MS)
         store.apply(odd.log(MARKUP, 0.5, 0).log(MARKUP, math.nan, 1).log(MARKUP, 0.25, 2).finish().batch())
@@ -331,7 +332,9 @@ def test_what_the_share_menu_copies_works_pasted_into_another_sites_page(
     chart.get_by_role("button", name="Share loss").click()
     page.get_by_role("button", name="Copy Markdown link").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Markdown copied")
-    assert re.fullmatch(rf"\[loss\]\({gallery.url}/embed/runs/{run_id}\?smooth=3&panel=metric%3Atrain%2Floss\)", clipboard(page))
+    assert re.fullmatch(
+        rf"\[train/loss\]\({gallery.url}/embed/runs/{run_id}\?smooth=3&panel=metric%3Atrain%2Floss\)", clipboard(page)
+    )
 
     with _wiki(tmp_path / "wiki", snippet) as port:
         page.goto(f"http://127.0.0.1:{port}/")
@@ -374,6 +377,18 @@ def test_a_frame_stands_only_in_pages_that_may_have_it(
 SCATTER = {"id": "p1", "kind": "scatter", "x": "param:lr", "y": "metric:lr"}
 VIEWS = {
     "run": ("/embed/runs/NET", "train"),
+    **{
+        tab: (f"/embed/runs/NET?tab={tab}", text)
+        for tab, text in {
+            "overview": "lr",
+            "log": "Nothing was printed",
+            "code": "No",
+            "files": "images",
+            "images": "samples",
+            "tables": "word",
+            "lineage": "No",
+        }.items()
+    },
     "panel": ("/embed/runs/NET?panel=metric%3Atrain%2Floss", "train/loss"),
     "number": ("/embed/runs/NET?panel=metric%3Alr", "1.1"),
     "images": ("/embed/experiments/nets?panel=metric%3Asamples&own=%7B%22at%22%3A1%7D", "step 1"),
@@ -632,7 +647,7 @@ def test_a_whole_view_is_one_file_with_all_its_panels(
     with _opened(browser, file, "dark") as saved:
         expect(saved.get_by_role("heading", name="nets", exact=True)).to_be_visible()
         expect(saved.get_by_role("heading", name="train")).to_be_visible()
-        expect(saved.locator("main > .panels > figure")).to_have_count(4)
+        expect(saved.locator("main > .panels > figure")).to_have_count(5)
         expect(saved.locator("img")).to_have_count(2)
         expect(saved.locator("body")).not_to_contain_text("Not in this file")
         expect(saved.locator("dl")).to_contain_text("Exported")
@@ -644,6 +659,24 @@ def test_a_whole_view_is_one_file_with_all_its_panels(
         assert barriers(saved) == []
         saved.set_viewport_size({"width": 390, "height": 800})
         assert fits(saved)
+
+
+@pytest.mark.browser
+def test_numbers_and_tables_of_words_are_in_the_file_too(
+    page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path
+) -> None:
+    page.goto(f"{gallery.url}/runs/{_id(gallery, 'net-1')}")
+    page.get_by_role("button", name="Share these charts").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a page").click()
+    file = tmp_path / "net.html"
+    file.write_text(text_of(download.value))
+
+    with _opened(browser, file, "light") as saved:
+        expect(saved.locator("main > .panels > figure")).to_have_count(5)
+        expect(saved.get_by_role("cell", name="1.1", exact=True)).to_be_visible()
+        expect(saved.get_by_role("cell", name="hello")).to_be_visible()
+        expect(saved.locator("body")).not_to_contain_text("Not in this file")
 
 
 @pytest.mark.browser

@@ -32,7 +32,7 @@ export interface PanelActions {
   /** px that it fills; missing: as high as it likes to be. */
   height?: number;
   /** Told what it shows, as long as it is there. */
-  tell?: (shown: (() => Shown) | null) => void;
+  tell?: (shown: (() => Shown | Promise<Shown>) | null) => void;
 }
 
 /** Nothing can be done with it. */
