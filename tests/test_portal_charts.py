@@ -8,13 +8,17 @@ import math
 import struct
 import wave
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tracklog
+from tests.batches import T0_MS, Writer
 from tests.servers import RunningServer, serve
+from tracklog.records import DType, MetricKey, MetricKind
+from tracklog.storage.local import LocalStore
 
 pytestmark = pytest.mark.browser
 
@@ -127,10 +131,52 @@ def _tone(hertz: int) -> bytes:
     return file.getvalue()
 
 
+MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
+RIGHT_TO_LEFT = "שגיאת אימון/\u202eהפסד"
+LONG = "stage/" + "a_name_of_three_hundred_characters_" * 8 + "end.weight"
+LAYERS = [f"gradients/transformer.encoder.layer.{layer}.attention.output.weight" for layer in (1, 2, 10)]
+TEXTS = 30_000  # more than a panel walks through
+
+
+def fill_odd(workspace: Path) -> None:
+    """One run with everything that charts trip over, and one more to stand beside it."""
+    with closing(LocalStore(workspace, clock_ms=lambda: T0_MS)) as store:
+        for number in range(2):
+            run = Writer(f"odd-{number}", experiment="odd").start(
+                name=("odd", MARKUP)[number], start_ms=T0_MS, params={"n": number}
+            )
+            series = {
+                "odd/nan": [math.nan] * 20,
+                "odd/infinite": [1.0, math.inf, 2.0, -math.inf, math.nan, 1.5, math.inf],
+                "odd/one": [3.25],
+                "odd/two": [1.0, 2.0],
+                "odd/huge": [-1e308, 1e308, 5e307, math.inf, 1.7e308],
+                "odd/tiny": [1e-308, 5e-308, 3e-308, 0.0],
+                "odd/wide": [10.0**power for power in range(-300, 301, 30)],
+                "odd/signed": [math.sin(at / 5) * 10 for at in range(60)],
+                "odd/constant": [7.0] * 50,
+                "odd/huge constant": [1e20 + 1] * 50,
+                MARKUP: [1.0, 2.0, 1.0],
+                RIGHT_TO_LEFT: [3.0, 2.0, 1.0],
+                LONG: [0.0, 1.0, 0.5],
+                **{name: [float(at + number) for at in range(5)] for name in LAYERS},
+            }
+            for name, values in series.items():
+                for step, value in enumerate(values):
+                    run.log(name, value, 0 if name == "odd/one" else step * 100)
+            # Named before its first point, as a program may do that then dies.
+            run.add(MetricKey(900, "odd/none", "", MetricKind.SCALAR, DType.FLOAT, ""))
+            store.apply(run.batch(live=False))
+            for step in range(TEXTS if number == 0 else 3):
+                run.log("odd/texts", f"text {step} {MARKUP if step % 2 == 0 else 'שלום'}", step)
+            store.apply(run.finish().batch(live=False))
+
+
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server over runs of every kind of chart."""
     workspace = tmp_path_factory.mktemp("charts") / "w"
     fill(workspace)
+    fill_odd(workspace)
     with serve(workspace) as server:
         yield server

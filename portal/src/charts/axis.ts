@@ -37,18 +37,35 @@ export function formatTick(x: XAxis, at: number, step: number): string {
   return step < DAY_S * 1_000 ? formatClock(at).slice(0, 5) : formatDay(at);
 }
 
-/** Of the marks of a logarithmic axis (1, 2 … 9, 10, 20 …) those worth a line: powers of ten alone when there are several. */
-export function logTicks(ticks: number[]): (number | null)[] {
-  const powers = ticks.filter(isPowerOfTen);
-  if (powers.length < 2) return ticks;
-  const every = Math.ceil(powers.length / 6);
-  const kept = new Set(powers.filter((_, at) => at % every === 0));
-  return ticks.map((tick) => (kept.has(tick) ? tick : null));
+const LEAD_DIGITS = [1, 2, 2.5, 5, 10];
+
+/** Round values within a range, at most so many: multiples of 1, 2, 2.5 or 5 times a power of ten. Works up to the ends of floats. */
+export function linearTicks(low: number, high: number, most: number): number[] {
+  const n = Math.max(1, most);
+  const rough = high / n - low / n;
+  if (!(rough > 0)) return [low];
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = (LEAD_DIGITS.find((lead) => lead * power >= rough * (1 - 1e-9)) ?? 10) * power;
+  if (!(step > 0)) return [low, high]; // closer than floats are apart
+  const first = Math.ceil(low / step - 1e-6);
+  const count = Math.max(0, Math.floor(high / step + 1e-6) - first + 1);
+  return Array.from({ length: Math.min(count, n + 1) }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 }
 
-function isPowerOfTen(value: number): boolean {
-  const power = Math.log10(value);
-  return Math.abs(power - Math.round(power)) < 1e-9;
+/** Values worth a line on a logarithmic axis, at most so many: powers of ten if there are several, else 1, 2, 5, else round ones. */
+export function logTicks(low: number, high: number, most: number): number[] {
+  const [from, to] = [Math.log10(low), Math.log10(high)];
+  const first = Math.ceil(from - 1e-9);
+  const powers = Math.floor(to + 1e-9) - first + 1;
+  if (powers >= 2) {
+    const every = Math.ceil(powers / Math.max(2, most));
+    return Array.from({ length: Math.ceil(powers / every) }, (_, at) => Number(`1e${first + at * every}`));
+  }
+  const digits = Array.from({ length: Math.ceil(to) - Math.floor(from) + 1 }, (_, at) => Math.floor(from) + at).flatMap(
+    (power) => [1, 2, 5].map((lead) => Number(`${lead}e${power}`)),
+  );
+  const kept = digits.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+  return kept.length >= 2 ? kept : linearTicks(low, high, most);
 }
 
 /** A position, exact enough to find it again. */

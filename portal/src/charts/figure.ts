@@ -52,6 +52,8 @@ export interface Trace {
   dash: number[];
   x: Numbers;
   y: Numbers;
+  /** How its line runs, when that is not from point to point: the stairs of a histogram. */
+  path?: { x: Numbers; y: Numbers };
   /** What else there is to say about a point, short. */
   note?: (row: number) => string;
   /** Name and value of what a point is; for charts that find single points. */
@@ -130,8 +132,9 @@ export function paddedRange(range: [number, number] | null, isLog: boolean): [nu
   if (range === null) return isLog ? [1, 10] : [0, 1];
   const [min, max] = range;
   if (isLog) {
-    const factor = (max / min) ** 0.05;
-    return max / min < 1.05 ? [min / 1.5, max * 1.5] : [min / factor, max * factor];
+    const [from, to] = [Math.log(min), Math.log(max)];
+    const air = to - from < Math.log(1.05) ? Math.log(1.5) : (to - from) * 0.05;
+    return [Math.max(Number.MIN_VALUE, Math.exp(from - air)), Math.min(Number.MAX_VALUE, Math.exp(to + air))];
   }
   if (min === max) {
     const air = Math.abs(min) * 0.1 || 1;

@@ -31,6 +31,8 @@ export interface PanelActions {
   own?: OwnChoice;
   /** px that it fills; missing: as high as it likes to be. */
   height?: number;
+  /** What stands over it; missing: its title. */
+  caption?: (title: string) => string;
   /** Told what it shows, as long as it is there. */
   tell?: (shown: (() => Shown | Promise<Shown>) | null) => void;
 }

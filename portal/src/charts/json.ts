@@ -305,7 +305,7 @@ export function histogramOf(json: unknown): Histogram | null {
   return { edges: edges.slice(0, n + 1), counts: counts.slice(0, n) };
 }
 
-function stairs({ edges, counts }: Histogram, ink: Ink): Mark[] {
+function stairs({ edges, counts }: Histogram): { x: Float64Array; y: Float64Array } {
   const [x, y]: [number[], number[]] = [[edges[0] ?? 0], [0]];
   counts.forEach((count, at) => {
     x.push(edges[at] ?? 0, edges[at + 1] ?? 0);
@@ -313,11 +313,7 @@ function stairs({ edges, counts }: Histogram, ink: Ink): Mark[] {
   });
   x.push(edges.at(-1) ?? 0);
   y.push(0);
-  const [xs, ys] = [Float64Array.from(x), Float64Array.from(y)];
-  return [
-    { kind: "band", x: xs, low: new Float64Array(xs.length), high: ys, ink, alpha: 0.1 },
-    { kind: "line", x: xs, y: ys, ink, width: 1.5 },
-  ];
+  return { x: Float64Array.from(x), y: Float64Array.from(y) };
 }
 
 export function histogramFigure(
@@ -340,7 +336,12 @@ export function histogramFigure(
       alpha: 0.85,
     };
     // Several on top of each other are told apart by their outlines.
-    return histograms.length > 1 ? stairs({ edges, counts }, ink) : [bars];
+    if (histograms.length < 2) return [bars];
+    const { x, y } = stairs({ edges, counts });
+    return [
+      { kind: "band", x, low: new Float64Array(x.length), high: y, ink, alpha: 0.1 },
+      { kind: "line", x, y, ink, width: 1.5 },
+    ];
   });
   const [low, high] = xs.range ?? [0, 1];
   if (low < 0 && high > 0) marks.push({ kind: "rule", axis: "x", at: 0, ink: "soft", dash: [3, 3] });
@@ -355,6 +356,7 @@ export function histogramFigure(
       dash: [],
       x: Float64Array.from(counts, (_, at) => ((edges[at] ?? 0) + (edges[at + 1] ?? 0)) / 2),
       y: Float64Array.from(counts),
+      path: stairs({ edges, counts }),
       note: (row: number) => `${formatNumber(edges[row], 4)} … ${formatNumber(edges[row + 1], 4)}`,
       href: () => href,
     })),

@@ -411,6 +411,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       scale: logY ? "log" : "linear",
       range: y.range,
       format: formatCompact,
+      ...(y.isEmpty ? { ticks: [] } : {}),
       ...(options.titleY ? { title: options.titleY } : {}),
     },
     marks,
@@ -488,7 +489,7 @@ function yRange(
   backdrop: Summary | null,
   shown: [number, number] | null,
   { logX, logY, clip }: LineOptions,
-): { range: [number, number]; clipped: number } {
+): { range: [number, number]; clipped: number; isEmpty: boolean } {
   const extent = new Extent();
   const bulk = new Extent();
   const wild: number[] = [];
@@ -533,7 +534,7 @@ function yRange(
       );
     }
   }
-  return { range: paddedRange(range, logY), clipped };
+  return { range: paddedRange(range, logY), clipped, isEmpty: range === null };
 }
 
 /** Height at which a line, straight as it is drawn, passes x = `at` on its way to a row; NaN where it does not. */

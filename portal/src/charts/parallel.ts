@@ -1,6 +1,7 @@
 /** Runs as lines across parallel axes, one axis a field. Pure. */
 
 import type { RunInfo } from "../api/types";
+import { linearTicks, logTicks } from "./axis";
 import { type Field, fieldLabel, fieldsOf, fieldValue, formatField } from "./fields";
 import { Extent, type Figure, type Ink, type Mark, unitScale } from "./figure";
 import { placeRuns } from "./scatter";
@@ -58,7 +59,7 @@ export function parallelAxes(runs: RunInfo[], fields: Field[]): ParallelAxis[] {
         ? distinct
         : axis.ticks !== undefined
           ? []
-          : roundTicks(low, high, axis.scale === "log");
+          : (axis.scale === "log" ? logTicks : linearTicks)(low, high, MAX_MARKS - 1);
     return {
       field,
       label: fieldLabel(field),
@@ -71,21 +72,6 @@ export function parallelAxes(runs: RunInfo[], fields: Field[]): ParallelAxis[] {
       },
     };
   });
-}
-
-/** Round values within a range: powers of ten on a logarithmic axis, else some five steps of 1, 2 or 5. */
-export function roundTicks(low: number, high: number, isLog: boolean): number[] {
-  if (isLog) {
-    const [from, to] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
-    if (to > from) return Array.from({ length: to - from + 1 }, (_, at) => 10 ** (from + at));
-    return [low, high];
-  }
-  const rough = (high - low) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((one) => one * power >= rough) ?? 10);
-  const first = Math.ceil(low / step - 1e-9);
-  const count = Math.max(0, Math.floor(high / step + 1e-9) - first + 1);
-  return Array.from({ length: count }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 }
 
 /** Whether a run passes all brushes; what it lacks it does not pass. */

@@ -258,9 +258,13 @@ export function scalesOf(x: Pick<Axis, "scale" | "range">, y: Pick<Axis, "scale"
   };
 }
 
+const EDGE_PX = 4;
+
 /** Paint the marks of a figure. */
 export function paintMarks(surface: Surface, figure: Figure, box: Box, scales: Scales, paper: Paper): void {
-  surface.within(box, () => {
+  // Marks of points on the edge are whole.
+  const air = { left: box.left - EDGE_PX, top: box.top - 1, width: box.width + 2 * EDGE_PX, height: box.height + 2 };
+  surface.within(air, () => {
     for (const mark of figure.marks) paintMark(surface, mark, box, scales, paper);
   });
 }
