@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3.10 py
 DEV := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help test test-integrations lint demo portal docs bench lock chromium check-python
+.PHONY: help test test-integrations lint demo portal docs pictures bench lock chromium check-python
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -62,6 +62,9 @@ INTEGRATIONS := $(SOURCES) .venv-integrations/bin/python
 test-integrations: .make/dev .make/integrations  ## libraries that log through MLflow or Azure ML v1, and the last MLflow 2
 	$(INTEGRATIONS) -m pytest -n 2 -p no:cacheprovider tests/integrations tests/mlflow --ignore tests/mlflow/test_exchange.py
 	$(SOURCES) .venv-mlflow2/bin/python -m pytest -n 2 -p no:cacheprovider tests/mlflow --ignore tests/mlflow/test_exchange.py
+
+pictures: .make/dev chromium portal  ## take the documentation's pictures of the portal anew
+	PYTHONPATH=$(CURDIR) $(DEV)/python scripts/pictures.py
 
 bench: .make/dev  ## print each measured figure beside its floor
 	for script in benchmarks/bench_*.py; do $(DEV)/python $$script || exit 1; done
