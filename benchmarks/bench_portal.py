@@ -1,6 +1,6 @@
 """Measure the portal in Chromium: how long until curves are drawn, what that costs, and how it follows the pointer.
 
-    python benchmarks/bench_portal.py [--quick] [--workspace FOLDER]
+    python benchmarks/bench_portal.py [--quick] [--peers] [--workspace FOLDER] [--cache FOLDER]
 
 Over the workspaces of `tracklog demo --scale`: 50 runs × 10 metrics × 2,000 points, one run with a series of a million points,
 four runs with a thousand metric names each. `--quick`: a tenth of each. Needs playwright and a Chromium.
@@ -8,6 +8,9 @@ four runs with a thousand metric names each. `--quick`: a tenth of each. Needs p
 Every page is opened in a fresh context: nothing is cached. Times count from the navigation, by the page's own clock, until the
 frame with the curves has been painted; bytes are those on the wire; heap is what is left after a collection. The floor is the
 same browser opening an answer of two lines from the same server; then come the budgets of the project.
+
+`--peers`: the same 50 × 10 × 2,000 also in Trackio, TensorBoard and MLflow's own interface. Each shows what it shows by itself,
+which is less; how much stands beside it.
 
 The table of 100,000 runs has a script of its own: bench_runs_table.py.
 """
@@ -29,7 +32,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from tracklog.scale import Grid, Many, Size, write
 from tracklog.storage import RunQuery
@@ -40,7 +45,8 @@ VIEWPORT = {"width": 1440, "height": 900}
 FRAME_MS = 1000 / 60
 SETTLED_MS = 700  # nothing was drawn for as long: all that was asked for is there
 
-# Notes when curves are drawn: when a long path is stroked on a canvas, in ms since the navigation.
+# Notes when curves are drawn, in ms since the navigation: a long path stroked on a canvas, a long path in the page, long arrays
+# drawn by WebGL.
 WATCH = """(() => {
   const marks = (window.__marks = []);
   let corners = 0;
@@ -53,6 +59,19 @@ WATCH = """(() => {
       return stroke.apply(this, given);
     },
   });
+  for (const kind of [WebGLRenderingContext, WebGL2RenderingContext]) {
+    const { drawArrays, drawElements } = kind.prototype;
+    const note = (gl, count) => { if (count >= 20) marks.push({ at: performance.now(), canvas: gl.canvas }); };
+    kind.prototype.drawArrays = function (...given) { note(this, given[2]); return drawArrays.apply(this, given); };
+    kind.prototype.drawElements = function (...given) { note(this, given[1]); return drawElements.apply(this, given); };
+  }
+  const { setAttribute } = Element.prototype;
+  Element.prototype.setAttribute = function (name, value) {
+    // Of a curve, not of an icon: a long line of corners.
+    if (name === "d" && String(value).length > 400 && /^M[^A-Zac-z]*(L[^A-Za-z]*){20}/.test(value))
+      marks.push({ at: performance.now(), canvas: this.ownerSVGElement ?? this });
+    return setAttribute.call(this, name, value);
+  };
 })()"""
 # Wait for the first curve, and the frame that shows it.
 FIRST_CURVE = """async () => {
@@ -136,13 +155,13 @@ class Wire:
 
 
 @contextlib.contextmanager
-def fresh(browser: Browser) -> Iterator[tuple[Page, Wire]]:
+def fresh(browser: Browser, script: str = "") -> Iterator[tuple[Page, Wire]]:
     """A page in a context of its own, which watches for curves and counts bytes."""
     context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
     try:
         page = context.new_page()
         page.set_default_timeout(120_000)
-        page.add_init_script(WATCH)
+        page.add_init_script(f"{WATCH};{script}")
         wire = Wire(context.new_cdp_session(page))
         wire.start()
         yield page, wire
@@ -188,12 +207,21 @@ def opening(browser: Browser, url: str, address: str, repeats: int) -> None:
     floor = statistics.median(floors)
     first = median_of(runs, lambda one: one.first_ms)
     line("page to the first chart", f"{first:,.0f} ms", "1,000 ms", f"{floor:.0f} ms ({first / floor:.0f} ×)")
-    line("page to all charts near the window", f"{median_of(runs, lambda one: one.all_ms):,.0f} ms")
-    line("charts drawn", f"{runs[0].charts}")
-    line("sent by then", f"{median_of(runs, lambda one: one.bytes) / 1e6:.2f} MB", "1.00 MB")
-    line("of it scripts", f"{median_of(runs, lambda one: one.script_bytes) / 1e3:.0f} KB", "200 KB")
-    line("requests", f"{median_of(runs, lambda one: one.requests):.0f}")
-    line("heap", f"{median_of(runs, lambda one: one.heap_mb):.0f} MB", "120 MB")
+    tell(runs, {"sent by then": "1.00 MB", "of it scripts": "200 KB", "heap": "120 MB"})
+
+
+def tell(runs: list[Opened], budgets: dict[str, str]) -> None:
+    """Print what opening a page took, beside its first chart."""
+    figures = {
+        "page to all charts near the window": f"{median_of(runs, lambda one: one.all_ms):,.0f} ms",
+        "charts drawn": f"{runs[0].charts}",
+        "sent by then": f"{median_of(runs, lambda one: one.bytes) / 1e6:.2f} MB",
+        "of it scripts": f"{median_of(runs, lambda one: one.script_bytes) / 1e3:,.0f} KB",
+        "requests": f"{median_of(runs, lambda one: one.requests):.0f}",
+        "heap": f"{median_of(runs, lambda one: one.heap_mb):.0f} MB",
+    }
+    for what, figure in figures.items():
+        line(what, figure, budgets.get(what, ""))
 
 
 def pointing(page: Page, wire: Wire) -> None:
@@ -272,6 +300,29 @@ def long(browser: Browser, url: str, run_id: str, count: int) -> None:
         line(f"zoom: to single points in {len(times)} drags, each", f"{statistics.median(times):,.0f} ms")
 
 
+def beside(browser: Browser, folder: Path, size: Grid, cache: Path) -> None:
+    """Measure what others take to show the same runs."""
+    import portal_peers
+
+    with closing(LocalStore(folder)) as store, tempfile.TemporaryDirectory() as temporary:
+        ids = store.run_ids(RunQuery(experiment=grid_name(size)))
+        found = [store.get_run(one) for one in ids]
+        metrics = [metric.name for metric in found[0].metrics]
+        values = np.array([[store.columns(one, name).values for name in metrics] for one in ids])
+        data = Path(temporary) / "grid.npz"
+        portal_peers.save(data, [run.name for run in found], metrics, values)
+        for name, start in portal_peers.peers().items():
+            try:
+                with start(cache / name.lower(), data) as there:
+                    print(f"{name}, which shows {there.shows}; load {os.getloadavg()[0]:.1f}")
+                    with fresh(browser, there.script) as (page, wire):
+                        one = opened(page, wire, there.url)
+                    line("page to the first chart", f"{one.first_ms:,.0f} ms")
+                    tell([one], {})
+            except (subprocess.CalledProcessError, AssertionError, OSError, PlaywrightError) as error:
+                print(f"{name} is left out: {str(error)[-300:]}")
+
+
 def grid_name(size: Size) -> str:
     assert isinstance(size, Grid)
     return f"grid-{size.runs}x{size.metrics}x{size.points}"
@@ -291,6 +342,8 @@ def made(folder: Path, sizes: list[Size]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the data, once")
+    parser.add_argument("--peers", action="store_true", help="also Trackio, TensorBoard and MLflow")
+    parser.add_argument("--cache", type=Path, default=Path("~/.cache/tracklog-bench").expanduser(), help="for the peers")
     parser.add_argument("--workspace", type=Path, help="where the runs are, or will be kept")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
@@ -308,6 +361,8 @@ def main() -> None:
         grid(browser, url, repeats, size)
         names(browser, url, wide)
         long(browser, url, run_id, points)
+        if given.peers:
+            beside(browser, folder, size, given.cache)
         browser.close()
 
 
