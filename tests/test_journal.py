@@ -127,6 +127,25 @@ def test_a_killed_run_is_brought_in_by_the_next_reader(tmp_path: Path) -> None:
     assert abandoned(store.journals) == []
 
 
+def test_a_file_outlives_its_process_killed_while_it_is_stored(tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    script = (
+        "import os, time, tracklog\nfrom tracklog.storage.artifacts import BlobFolder\n"
+        "BlobFolder.keep = lambda *_: os.kill(os.getpid(), 9)\n"
+        "run = tracklog.start_run('e', run_id='r')\nopen('weights', 'w').write('kept')\nrun.upload_file('weights', 'weights')\n"
+        "time.sleep(60)"
+    )
+    environment = {**os.environ, "TRACKLOG_URI": str(workspace)}
+    killed = subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, check=False)
+    store = LocalStore(workspace)
+
+    recover(store.journals, store)
+
+    assert killed.returncode == -9
+    assert b"".join(store.read_artifact("r", "weights")) == b"kept"
+    assert abandoned(store.journals) == []
+
+
 @pytest.mark.parametrize("cut", [1, 7, 20])
 def test_a_torn_last_event_is_not_read(tmp_path: Path, cut: int) -> None:
     writer = Writer(tmp_path, "run", store_uri="none")

@@ -205,6 +205,14 @@ export const api = {
     return answer.experiments.map(toExperiment);
   },
 
+  async experiment(name: string): Promise<ExperimentInfo> {
+    const answer = await json<{ experiments: [Partial<ExperimentInfo> & { name: string }] }>(
+      "GET",
+      `/experiments?${new URLSearchParams({ name })}`,
+    );
+    return toExperiment(answer.experiments[0]);
+  },
+
   async editExperiment(name: string, edit: ExperimentEdit): Promise<ExperimentInfo> {
     return toExperiment(await json("PATCH", `/experiments?${new URLSearchParams({ name })}`, edit));
   },
@@ -264,6 +272,13 @@ export const api = {
 
   async run(runId: string): Promise<RunInfo> {
     return toRun(await json<Sparse<RunInfo>>("GET", at(runId)));
+  },
+
+  /** The name of a run; null: there is no such run, or the server is away. */
+  async runName(runId: string): Promise<string | null> {
+    const only = { limit: 1, count: false, params: [], tags: [], metrics: [], deleted: null };
+    const page = await api.runs({ ids: [runId], ...only }).catch(() => null);
+    return page?.runs[0]?.name ?? null;
   },
 
   async editRun(runId: string, edit: RunEdit): Promise<RunInfo> {

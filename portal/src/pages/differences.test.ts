@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RunInfo } from "../api/types";
-import { delta, differences } from "./differences";
+import { delta, differences, uncaptured } from "./differences";
 
 function run(more: Partial<RunInfo>): RunInfo {
   return {
@@ -69,4 +69,12 @@ test("data sets differ by digest", () => {
 test("a delta is of numbers only", () => {
   expect(delta(3, 1)).toBe(2);
   expect([delta(1, 1), delta("a", 1), delta(Number.NaN, 1), delta(undefined, 1)]).toEqual([null, null, null, null]);
+});
+
+test("what one run did not record at all is no change", () => {
+  const full = run({ info: { git: { commit: "a" }, packages: { torch: "2" }, host: { os: "Linux" } } });
+
+  expect(uncaptured([full, full])).toEqual([]);
+  expect(uncaptured([full, run({ info: { host: { os: "Linux" } } })])).toEqual(["code", "packages"]);
+  expect(uncaptured([run({}), run({})])).toEqual([]);
 });

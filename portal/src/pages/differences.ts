@@ -50,7 +50,7 @@ export function differences(runs: readonly RunInfo[]): DifferenceRow[] {
   add("results", results);
   add("tags", (run) => new Map(Object.entries(run.tags)));
   add("code", (run) => circumstances(run, (key) => CODE.has(key)));
-  add("environment", (run) => circumstances(run, (key) => !CODE.has(key) && key !== "packages" && key !== "recorder"));
+  add("environment", (run) => circumstances(run, isEnvironment));
   add("packages", (run) => circumstances(run, (key) => key === "packages"));
   add("data", (run) => new Map(run.datasets.map((one) => [one.name, one.digest || one.source])));
   add(
@@ -63,6 +63,25 @@ export function differences(runs: readonly RunInfo[]): DifferenceRow[] {
       ]),
   );
   return rows;
+}
+
+/** Topics of which one run recorded nothing at all: that the other has them, says nothing of a change. */
+export function uncaptured(runs: readonly RunInfo[]): Topic[] {
+  const topics: [Topic, (key: string) => boolean][] = [
+    ["code", (key) => CODE.has(key)],
+    ["environment", isEnvironment],
+    ["packages", (key) => key === "packages"],
+  ];
+  return topics
+    .filter(([, isWanted]) => {
+      const have = runs.filter((run) => Object.keys(run.info).some(isWanted)).length;
+      return have > 0 && have < runs.length;
+    })
+    .map(([topic]) => topic);
+}
+
+function isEnvironment(key: string): boolean {
+  return !CODE.has(key) && key !== "packages" && key !== "recorder";
 }
 
 function results(run: RunInfo): ReadonlyMap<string, DifferenceValue> {

@@ -45,21 +45,23 @@ class BlobFolder:
         self.staging = root / "staging"
 
     def stage(self, source: Path | BinaryIO, *, move: bool) -> Staged:
-        """Bring bytes onto this file system and compute their digest. With `move` the source file may be used up."""
+        """Bring bytes onto this file system and compute their digest.
+
+        With `move` the source is linked where that is possible rather than copied. It stays: until the catalog has the
+        file, a process may be killed at any moment, and the source is then all there is.
+        """
         with self._translated("write"):
             self.staging.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self.staging)
             staged = Path(name)
             try:
                 if isinstance(source, Path):
-                    if move and _renamed(source, staged):
+                    if move and _linked(source, staged):
                         os.close(descriptor)
                         digest, size = _digest(staged)
                         return Staged(staged, digest, size)
                     with source.open("rb") as stream, os.fdopen(descriptor, "wb") as target:
                         digest, size = _copy(stream, target)
-                    if move:
-                        source.unlink(missing_ok=True)
                 else:
                     with os.fdopen(descriptor, "wb") as target:
                         digest, size = _copy(source, target)
@@ -131,14 +133,16 @@ class BlobFolder:
             raise StoreError(f"Cannot {verb} a file in {self._root}: {error}.") from error
 
 
-def _renamed(source: Path, target: Path) -> bool:
-    """Whether the source could be renamed to the target: false across file systems."""
+def _linked(source: Path, target: Path) -> bool:
+    """Give the source a second name in place of a file; false across file systems, and where files have one name only."""
+    link = target.with_name(target.name + ".link")
     try:
-        source.replace(target)
+        os.link(source, link)
     except FileNotFoundError:
         raise
     except OSError:
         return False
+    link.replace(target)
     return True
 
 

@@ -1401,6 +1401,8 @@ class LocalStore:
                     self._release(connection, [replaced])
         finally:
             staged.discard()
+        if move and isinstance(source, Path):
+            source.unlink(missing_ok=True)
         return info
 
     def artifacts(self, run_id: str, prefix: str = "") -> list[ArtifactInfo]:

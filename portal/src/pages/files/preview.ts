@@ -5,6 +5,7 @@ export type PreviewKind =
   | "audio"
   | "video"
   | "table"
+  | "lines"
   | "json"
   | "markdown"
   | "text"
@@ -22,6 +23,7 @@ export const JSON_BYTES = 1_000_000;
 export const IMAGE_BYTES = 20_000_000;
 export const NOTEBOOK_BYTES = 20_000_000;
 export const TABLE_ROWS = 200;
+const MAX_COLUMNS = 60;
 export const TEXT_LINES = 5_000;
 
 const names = (text: string) => new Set(text.split(" "));
@@ -29,12 +31,13 @@ const IMAGES = names("png jpg jpeg gif webp avif bmp svg ico");
 const AUDIOS = names("mp3 wav ogg oga flac m4a opus");
 const VIDEOS = names("mp4 webm mov m4v ogv");
 const TABLES = names("csv tsv");
+const LINES = names("jsonl ndjson");
 const TENSORS = names("safetensors npy npz");
 /** Archives in zip's format, also those of PyTorch. */
 const ARCHIVES = names("zip whl jar pt pth ckpt keras");
 const TEXTS = names(
   "txt text rst log py pyi js mjs ts tsx jsx css html htm xml yaml yml toml ini cfg conf env sh bash zsh fish bat ps1 mlmodel " +
-    "c h cc cpp hpp cu rs go java kt scala swift rb pl php lua r jl sql graphql proto tex bib diff patch lock gitignore dockerfile makefile jsonl ndjson",
+    "c h cc cpp hpp cu rs go java kt scala swift rb pl php lua r jl sql graphql proto tex bib diff patch lock gitignore dockerfile makefile",
 );
 /** Bytes that no one reads as text; what is not listed is looked into. */
 const BINARIES = names(
@@ -54,6 +57,7 @@ export function previewKind(file: { path: string; size_bytes: number; content_ty
   if (AUDIOS.has(extension)) return "audio";
   if (VIDEOS.has(extension)) return "video";
   if (TABLES.has(extension)) return "table";
+  if (LINES.has(extension)) return "lines";
   if (TENSORS.has(extension)) return "tensors";
   if (ARCHIVES.has(extension)) return "archive";
   if (extension === "parquet") return "parquet";
@@ -63,6 +67,48 @@ export function previewKind(file: { path: string; size_bytes: number; content_ty
   if (TEXTS.has(extension)) return "text";
   if (BINARIES.has(extension)) return "none";
   return file.content_type.startsWith("text/") ? "text" : "unknown";
+}
+
+/** Control characters that texts do not have. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const CONTROLS = /[\x00-\x08\x0e-\x1a\x1c-\x1f]/;
+
+/** Bytes as text: UTF-8, UTF-16 if they begin with its mark, else Windows-1252 where nothing speaks against it. */
+export function decoded(bytes: Uint8Array): { text: string; encoding: "" | "UTF-16" | "Windows-1252" } {
+  const [a, b] = bytes;
+  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
+    return { text: new TextDecoder(a === 0xff ? "utf-16le" : "utf-16be").decode(bytes), encoding: "UTF-16" };
+  const text = new TextDecoder().decode(bytes);
+  if (!text.slice(0, -1).includes("\ufffd")) return { text, encoding: "" };
+  const western = new TextDecoder("windows-1252").decode(bytes);
+  // Of bytes that are no text at all, many would be signs and letters with accents.
+  const strange = western.match(/[\u0080-\uffff]/g)?.length ?? 0;
+  return CONTROLS.test(western) || strange > 0.2 * western.length
+    ? { text, encoding: "" }
+    : { text: western, encoding: "Windows-1252" };
+}
+
+/** Lines of JSON as rows of a table, when all are objects of about the same; null: they are not. */
+export function jsonRows(text: string, limit: number): string[][] | null {
+  const lines = text.split("\n", limit + 1).filter((line) => line.trim() !== "");
+  const names = new Set<string>();
+  const rows: Record<string, unknown>[] = [];
+  for (const [at, line] of lines.entries()) {
+    try {
+      const row: unknown = JSON.parse(line);
+      if (typeof row !== "object" || row === null || Array.isArray(row)) return null;
+      rows.push(row as Record<string, unknown>);
+      for (const name of Object.keys(row)) names.add(name);
+    } catch {
+      if (at < lines.length - 1) return null;
+      break; // the last line may be cut
+    }
+  }
+  if (names.size === 0 || names.size > MAX_COLUMNS) return null;
+  const header = [...names];
+  const cell = (value: unknown) =>
+    value === undefined ? "" : typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+  return [header, ...rows.map((row) => header.map((name) => cell(row[name])))];
 }
 
 /** Bytes that are no text, or not in UTF-8. The last character may be cut. */
