@@ -60,7 +60,7 @@ INTEGRATIONS := $(SOURCES) .venv-integrations/bin/python
 	@mkdir -p .make && touch .make/integrations
 
 test-integrations: .make/dev .make/integrations  ## libraries that log through MLflow or Azure ML v1, and the last MLflow 2
-	$(INTEGRATIONS) -m pytest -n 2 -p no:cacheprovider tests/integrations tests/mlflow --ignore tests/mlflow/test_exchange.py
+	$(INTEGRATIONS) -m pytest -n 2 -p no:cacheprovider tests/integrations
 	$(SOURCES) .venv-mlflow2/bin/python -m pytest -n 2 -p no:cacheprovider tests/mlflow --ignore tests/mlflow/test_exchange.py
 
 pictures: .make/dev chromium portal  ## take the documentation's pictures of the portal anew
