@@ -23,7 +23,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import urllib3
-from playwright.sync_api import Browser, Frame, Page, Request, expect
+from playwright.sync_api import Browser, Frame, Page, Request, Route, expect
 
 import tracklog
 from tests.batches import T0_MS, Writer
@@ -508,6 +508,43 @@ def test_what_is_not_there_says_so(page: Page, gallery: RunningServer, troubles:
     assert fits(page)
     assert barriers(page) == []
     troubles[:] = [one for one in troubles if "404" not in one]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (None, "The server does not answer"),
+        (502, "The server does not answer"),
+        (401, "This server asks who you are"),
+        (403, "This server asks who you are"),
+        (500, "This could not be loaded"),
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["/embed/runs/odd?panel=metric%3Aloss", "/embed/experiments/nets?part=table", "/embed/compare?runs=odd"]
+)
+def test_a_frame_that_cannot_load_says_why_and_goes_on_when_it_can(
+    page: Page, gallery: RunningServer, troubles: list[str], path: str, status: int | None, text: str
+) -> None:
+    def answer(route: Route) -> None:  # as a proxy would, or nobody
+        if status is None:
+            route.abort()
+        else:
+            route.fulfill(status=status, content_type="text/html", body="<h1>no</h1>")
+
+    page.set_viewport_size({"width": 480, "height": 260})
+    page.route("**/api/**", answer)
+    page.goto(gallery.url + path)
+    expect(page.locator("main")).to_contain_text(text)
+    assert fits(page)
+    assert barriers(page) == []
+
+    page.unroute("**/api/**")
+    page.reload()
+    expect(page.locator("main")).not_to_contain_text(text)
+    expect(page.get_by_test_id("embed-whole")).to_be_visible()
+    troubles[:] = [one for one in troubles if "Failed to load" not in one and "EventSource" not in one]
 
 
 @pytest.mark.browser

@@ -55,6 +55,10 @@ export class ApiError extends Error {
     return this.code === "UNREACHABLE" || (this.status >= 500 && this.status !== 501);
   }
 
+  get needsSignIn(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
+
   get isUnreachable(): boolean {
     return this.code === "UNREACHABLE" || this.status >= 502;
   }
