@@ -414,7 +414,7 @@ def test_each_kind_of_view_in_both_themes_has_no_barriers_and_nothing_that_chang
     writes: list[str] = []
 
     def note(request: Request) -> None:
-        is_reading = request.method == "GET" or re.search(r"/(search|ids|groups|series\?screen=1)$", request.url)
+        is_reading = request.method == "GET" or re.search(r"/(search|ids|groups|stalled|series\?screen=1)$", request.url)
         if not is_reading:
             writes.append(request.url)
 

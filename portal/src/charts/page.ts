@@ -45,10 +45,15 @@ interface Drawn {
   /** `x`: reads all lines where the pointer is; `xy`: the nearest point. */
   reads: "x" | "xy";
   y: { scale: string; range: [number, number] };
-  lines: { label: string; stroke: string; x: number; y: (number | null)[]; facts?: [string, string][][] }[];
+  /** `y` has words for what is no finite number. */
+  lines: { label: string; stroke: string; x: number; y: Cell[]; facts?: [string, string][][] }[];
 }
-/** A column of one word many times over is written once. */
-type Packed = { runs: [string, number][] } | { cells: (string | number | null)[] };
+type Cell = string | number | null;
+/** A word many times over is written once, and what the lines of the drawing have is read from them. */
+type Packed = { runs: [string, number][] } | { lines: "x" | "y" } | { cells: Cell[] };
+
+/** Digits of numbers that stand for many points each. */
+const REDUCED_DIGITS = 7;
 
 /** @param now when it is made. */
 export async function toHtml(page: PageFile, papers: { light: Paper; dark: Paper }, now = new Date()): Promise<string> {
@@ -59,6 +64,7 @@ export async function toHtml(page: PageFile, papers: { light: Paper; dark: Paper
     const known = positions.lastIndexOf(text);
     return known >= 0 ? known : positions.push(text) - 1;
   };
+  const hasRuns = (page.runs?.length ?? 0) > 1;
   const budget = { bytes: MAX_IMAGE_BYTES };
   const drawn: (Drawn | null)[] = [];
   const tables: (ReturnType<typeof packed> | null)[] = [];
@@ -69,15 +75,16 @@ export async function toHtml(page: PageFile, papers: { light: Paper; dark: Paper
     for (const panel of section.panels) {
       const at = drawn.length;
       const picture = panel.picture === null ? null : { ...panel.picture, paper: PAPER };
-      drawn.push(picture === null ? null : drawnOf(picture, place));
+      const written = writer(panel.table.isReduced === true);
+      drawn.push(picture === null ? null : drawnOf(picture, place, written));
       const hasTable = panel.table.rows.length > 0;
-      tables.push(hasTable ? packed(panel.table) : null);
+      tables.push(hasTable ? packed(panel.table, written, picture) : null);
       const size = picture === null || picture.width < BROAD_PX ? "" : picture.width < WIDE_PX ? "broad" : "wide";
       parts.push(
         `<figure class="${size}"><figcaption>${escaped(panel.title)}</figcaption>`,
         picture === null
           ? await imagesHtml(panel.images, budget)
-          : `<div class="chart" tabindex="0" role="group" aria-label="${escaped(panel.title)}" data-chart="${at}">${toSvg(picture, panel.title, { prefix: `c${at}-`, isBare: true })}<div class="tip" role="status"></div></div>`,
+          : `<div class="chart" tabindex="0" role="group" aria-label="${escaped(panel.title)}" data-chart="${at}">${toSvg(picture, panel.title, { prefix: `c${at}-`, isBare: true, hasNames: !hasRuns })}<div class="tip" role="status"></div></div>`,
         hasTable
           ? `<details data-table="${at}"${picture === null && panel.images.length === 0 ? " open" : ""}><summary>${escaped(t("Data: {n} row|Data: {n} rows", { n: panel.table.rows.length }))}</summary><div class="data" tabindex="0" role="region" aria-label="${escaped(t("Data of {name}", { name: panel.title }))}"></div></details>`
           : "",
@@ -105,7 +112,16 @@ ${page.missing?.length ? `<p class="soft">${escaped(t("Not in this file: {names}
 const inScript = (json: string) =>
   json.replaceAll("<", "\\u003c").replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 
-function drawnOf(picture: Picture, place: (x: ArrayLike<number>) => number): Drawn {
+/** Writes a cell: what JSON has no number for as a word, numbers that stand for many points short. */
+function writer(isReduced: boolean): (cell: Cell) => Cell {
+  return (cell) => {
+    if (typeof cell !== "number") return cell;
+    if (!Number.isFinite(cell)) return String(cell);
+    return isReduced ? Number(cell.toPrecision(REDUCED_DIGITS)) : cell;
+  };
+}
+
+function drawnOf(picture: Picture, place: (x: ArrayLike<number>) => number, written: (cell: Cell) => Cell): Drawn {
   const { figure } = picture;
   return {
     box: boxInSvg(picture, true),
@@ -117,7 +133,7 @@ function drawnOf(picture: Picture, place: (x: ArrayLike<number>) => number): Dra
       label: trace.label,
       stroke: resolve(trace.ink, PAPER),
       x: place(trace.x),
-      y: Array.from(trace.y, (value) => (Number.isFinite(value) ? value : null)),
+      y: Array.from(trace.y, written),
       ...(figure.reads === "xy" && trace.facts !== undefined
         ? { facts: Array.from(trace.x, (_, row) => trace.facts?.(row) ?? []) }
         : {}),
@@ -125,24 +141,29 @@ function drawnOf(picture: Picture, place: (x: ArrayLike<number>) => number): Dra
   };
 }
 
-function packed(table: DataTable): { header: string[]; columns: Packed[] } {
-  return {
-    header: table.header,
-    columns: table.header.map((_, at): Packed => {
-      const cells = table.rows.map((row) => {
-        const cell = row[at] ?? null;
-        return typeof cell === "number" && !Number.isFinite(cell) ? String(cell) : cell;
-      });
-      const runs: [string, number][] = [];
-      for (const cell of cells) {
-        if (typeof cell !== "string") return { cells };
-        const last = runs.at(-1);
-        if (last?.[0] === cell) last[1]++;
-        else runs.push([cell, 1]);
-      }
-      return runs.length * 2 < cells.length ? { runs } : { cells };
-    }),
-  };
+function packed(table: DataTable, written: (cell: Cell) => Cell, picture: Picture | null) {
+  const columns = table.header.map((_, at): Packed => {
+    for (const axis of ["x", "y"] as const) if (isOfLines(table, at, picture, axis)) return { lines: axis };
+    const cells = table.rows.map((row) => written(row[at] ?? null));
+    const runs: [string, number][] = [];
+    for (const cell of cells) {
+      if (typeof cell !== "string") return { cells };
+      const last = runs.at(-1);
+      if (last?.[0] === cell) last[1]++;
+      else runs.push([cell, 1]);
+    }
+    return runs.length * 2 < cells.length ? { runs } : { cells };
+  });
+  return { header: table.header, columns };
+}
+
+/** Whether a column is the x or the y of all lines, one line after the other. */
+function isOfLines(table: DataTable, column: number, picture: Picture | null, axis: "x" | "y"): boolean {
+  if (picture === null || picture.figure.reads !== "x") return false;
+  let row = 0;
+  for (const trace of picture.figure.traces)
+    for (const value of trace[axis]) if (!Object.is(table.rows[row++]?.[column], value)) return false;
+  return row === table.rows.length;
 }
 
 async function imagesHtml(images: Shown["images"], budget: { bytes: number }): Promise<string> {
@@ -225,6 +246,7 @@ table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;text-align:right;fon
 const SCRIPT = `(() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const make = (tag, text) => { const node = document.createElement(tag); if (text !== undefined) node.textContent = text; return node; };
+  const MOST = 16;
   const short = (value) => { const text = String(value); return text.length <= 11 ? text : String(Number(value.toPrecision(8))); };
   const unit = ({ scale, range: [low, high] }) => scale === "log"
     ? (v) => v > 0 ? Math.log(v / low) / Math.log(high / low) : NaN
@@ -239,7 +261,9 @@ const SCRIPT = `(() => {
       const host = details.querySelector(".data");
       if (!details.open || host.firstChild) return;
       const { header, columns } = data.tables[details.dataset.table];
-      const cells = columns.map((column) => column.cells ?? column.runs.flatMap(([text, n]) => Array(n).fill(text)));
+      const lines = data.charts[details.dataset.table]?.lines ?? [];
+      const read = { x: (line) => data.x[line.x], y: (line) => line.y };
+      const cells = columns.map((column) => column.cells ?? column.runs?.flatMap(([text, n]) => Array(n).fill(text)) ?? lines.flatMap(read[column.lines]));
       const table = make("table"), head = table.createTHead().insertRow(), body = table.createTBody();
       header.forEach((name) => { const th = make("th", name); th.scope = "col"; head.append(th); });
       (cells[0] ?? []).forEach((_, row) => {
@@ -254,7 +278,7 @@ const SCRIPT = `(() => {
   document.querySelectorAll("[data-chart]").forEach((host) => {
     const chart = data.charts[host.dataset.chart], svg = host.querySelector("svg"), tip = host.querySelector(".tip");
     const { left, top, width, height } = chart.box, [low, high] = chart.range, isLog = chart.scale === "log";
-    const lines = chart.lines.map((line) => ({ ...line, x: data.x[line.x] }));
+    const lines = chart.lines.map((line) => ({ ...line, x: data.x[line.x], y: line.y.map((y) => typeof y === "number" ? y : null) }));
     const toX = unit(chart), toY = unit(chart.y);
     const mark = document.createElementNS("http://www.w3.org/2000/svg", "path");
     mark.setAttribute("fill", "none");
@@ -287,7 +311,9 @@ const SCRIPT = `(() => {
       if (found.length === 0) return hide();
       const near = found.reduce((a, b) => Math.abs(b.line.x[b.row] - at) < Math.abs(a.line.x[a.row] - at) ? b : a);
       const rows = found.map(({ line, row }) => ({ stroke: line.stroke, label: line.label, y: line.y[row], value: short(line.y[row]) }))
-        .sort((a, b) => b.y - a.y).slice(0, 24);
+        .sort((a, b) => b.y - a.y);
+      const rest = rows.length - MOST;
+      if (rest > 1) rows.splice(MOST, rows.length, { label: "…", value: "+" + rest });
       const x = near.line.x[near.row], px = left + toX(x) * width;
       show(named(x), rows, px, top, "M" + px + " " + top + "v" + height);
       return x;

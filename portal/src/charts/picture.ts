@@ -28,6 +28,8 @@ export interface Picture {
 
 export interface DataTable {
   header: string[];
+  /** Its numbers stand for many points each: a file need not hold them to the last digit. */
+  isReduced?: boolean;
   rows: (string | number | null)[][];
 }
 

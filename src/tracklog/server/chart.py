@@ -24,6 +24,7 @@ from tracklog.server.drawing import Drawing, Line, cut, note
 from tracklog.storage import RunInfo, RunQuery, SeriesBuckets, SeriesQuery, Store
 
 MAX_RUNS = 50
+MAX_POINTS = 6_000  # of all lines of a picture
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _OPTIONS: dict[str, tuple[str, str]] = {  # parameter -> default, what is expected
     "metric": ("", "the name of a metric"),
@@ -113,7 +114,8 @@ def _chart(store: Store, asked: dict[str, str], theme: str, size: tuple[int, int
     if all(one.count == 1 for _, one in summaries):
         values = [(run, math.nan if one.last is None else one.last) for run, one in summaries]
         return Drawing(theme, size, metric, foot).bars(values)
-    query = SeriesQuery([run.id for run, _ in summaries], [metric], "", x, start, end, max(60, size[0] // 2))
+    buckets = max(60, min(size[0] // 2, MAX_POINTS // len(summaries)))
+    query = SeriesQuery([run.id for run, _ in summaries], [metric], "", x, start, end, buckets)
     run_by_id = {run.id: run for run in runs}
     lines = [_line(run_by_id[one.run_id], one, points) for one in store.series(query) if len(one.x)]
     return Drawing(theme, size, metric, foot).curves(

@@ -34,6 +34,7 @@ _TINY, _HUGE = sys.float_info.min, sys.float_info.max
 _LAST_S = 60_000_000_000  # in the year 3871
 _END_PX = 6.8  # capitals and markup among them
 _ROW_PX = 12
+_MAX_BANDS = 12  # of more lines they would add up to a fog
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Drawing:
         for line in lines:
             hue, dash = _style(line.run)
             places = [(to_x(at), to_y(value)) for at, value in zip(line.x, line.y, strict=True)]
-            if line.low is not None and line.high is not None:
+            if line.low is not None and line.high is not None and len(lines) <= _MAX_BANDS:
                 self._band(line, to_x, to_y, bottom, hue)
             dashed = f' stroke-dasharray="{dash}"' if dash else ""
             self._parts.append(f'<path class="l h{hue}"{dashed} d="{_path(places)}"/>')
