@@ -492,7 +492,7 @@ function yRange(
 ): { range: [number, number]; clipped: number; isEmpty: boolean } {
   const extent = new Extent();
   const bulk = new Extent();
-  const wild: number[] = [];
+  const places: { low: number; high: number }[] = [];
   const rowsOf = (x: Numbers): [number, number] => {
     if (shown === null) return [0, x.length];
     let to = rowFrom(x, shown[1]);
@@ -515,7 +515,10 @@ function yRange(
     if (!clip) continue;
     const values = Array.from((curve.raw ?? curve.y).subarray(from, to));
     bulk.add(bulkOf(values, logY) ?? values, logY);
-    wild.push(...values);
+    for (let at = from; at < to; at++) {
+      const value = curve.y[at] ?? Number.NaN;
+      places.push({ low: curve.low?.[at] ?? value, high: curve.high?.[at] ?? value });
+    }
   }
   if (backdrop !== null) {
     const [from, to] = rowsOf(backdrop.x);
@@ -528,10 +531,7 @@ function yRange(
     const cut: [number, number] = [Math.max(range[0], low), Math.min(range[1], high)];
     if (cut[0] < cut[1]) {
       range = cut;
-      clipped = wild.reduce(
-        (sum, value) => sum + Number(Number.isFinite(value) && (value < cut[0] || value > cut[1])),
-        0,
-      );
+      clipped = places.reduce((sum, { low, high }) => sum + Number(low < cut[0] || high > cut[1]), 0);
     }
   }
   return { range: paddedRange(range, logY), clipped, isEmpty: range === null };
