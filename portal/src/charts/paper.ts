@@ -7,34 +7,30 @@ const papers = new Map<boolean, Paper>();
 export function paperOf(isDark: boolean): Paper {
   let paper = papers.get(isDark);
   if (paper === undefined) {
-    const root = document.documentElement;
-    const shown = root.dataset["theme"];
-    // For a moment, and before anything is painted: files have the colours of both themes.
-    root.dataset["theme"] = isDark ? "dark" : "light";
+    // Probes resolve light-dark() to the colours of a theme; hidden, in a scheme of their own, so that nothing else is styled anew.
+    const host = document.createElement("div");
+    host.hidden = true;
+    host.style.colorScheme = isDark ? "dark" : "light";
+    document.body.append(host);
+    const colour = (name: string) => {
+      const probe = document.createElement("i");
+      probe.style.color = `var(${name})`;
+      host.append(probe);
+      return getComputedStyle(probe).color;
+    };
     paper = {
       isDark,
-      text: probed("--text"),
-      soft: probed("--text-3"),
-      grid: probed("--line"),
-      card: probed("--card"),
-      accent: probed("--accent"),
-      good: probed("--good"),
-      bad: probed("--bad"),
-      warn: probed("--warn"),
+      text: colour("--text"),
+      soft: colour("--text-3"),
+      grid: colour("--line"),
+      card: colour("--card"),
+      accent: colour("--accent"),
+      good: colour("--good"),
+      bad: colour("--bad"),
+      warn: colour("--warn"),
     };
-    if (shown === undefined) delete root.dataset["theme"];
-    else root.dataset["theme"] = shown;
+    host.remove();
     papers.set(isDark, paper);
   }
   return paper;
-}
-
-function probed(name: string): string {
-  // A probe resolves light-dark() to the colour of the theme.
-  const probe = document.createElement("i");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const value = getComputedStyle(probe).color;
-  probe.remove();
-  return value;
 }
