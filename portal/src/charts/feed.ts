@@ -5,6 +5,7 @@
  * cancelled. What was shown a moment ago is kept, so that scrolling back and forth asks nothing.
  */
 
+import { tick } from "svelte";
 import { ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
 import type { SeriesBuckets, XAxis } from "../api/types";
@@ -41,6 +42,7 @@ interface Request {
 const MAX_SERIES = 100;
 /** One is answered while another travels; more would share the server's time, and all come late. */
 const MAX_REQUESTS = 2;
+const FRAME_MS = 16;
 /** A server that stumbled is asked again, more and more seldom. */
 const RETRY_MIN_MS = 4_000;
 const RETRY_MAX_MS = 60_000;
@@ -177,13 +179,20 @@ class SeriesFeed {
     try {
       const found = await this.#read(want, runIds, wanted, request.abort.signal);
       const byName = grouped(found, (series) => series.name);
+      let since = performance.now();
       for (const entry of wanted) {
+        // A chart is on the screen before the next one is drawn.
+        if (performance.now() - since > FRAME_MS) {
+          await new Promise((resolve) => setTimeout(resolve));
+          since = performance.now();
+        }
         const byRun = grouped(byName.get(entry.want.name) ?? [], (series) => series.run_id);
         for (const id of runIds) entry.byRun.set(id, byRun.get(id) ?? []);
         entry.isLoaded = true;
         entry.request = null;
         const series = this.#seriesOf(entry);
         for (const watcher of entry.watchers) watcher.deliver(series);
+        await tick();
       }
     } catch (error) {
       const reason = error instanceof ApiError ? error : new ApiError(String(error), "BAD_ANSWER", 0);
