@@ -699,6 +699,23 @@ def test_a_whole_view_is_one_file_with_all_its_panels(
 
 
 @pytest.mark.browser
+def test_the_table_of_runs_is_a_page_as_well(page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path) -> None:
+    page.goto(f"{gallery.url}/experiments/nets?q=net&order=name")
+    page.get_by_role("button", name="Take the table along").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a page").click()
+    file = tmp_path / "table.html"
+    file.write_text(text_of(download.value))
+
+    with _opened(browser, file, "dark") as saved:
+        expect(saved.get_by_role("heading", name="nets")).to_be_visible()
+        expect(saved.get_by_role("row")).to_have_count(3)
+        expect(saved.get_by_role("row").nth(1)).to_contain_text("net-0")
+        expect(saved.get_by_role("columnheader", name="Status")).to_be_visible()
+        assert barriers(saved) == []
+
+
+@pytest.mark.browser
 def test_numbers_and_tables_of_words_are_in_the_file_too(
     page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path
 ) -> None:

@@ -37,6 +37,14 @@ const PAPER: Paper = {
   ...(Object.fromEntries(COLOURS.map((name) => [name, `var(--${name})`])) as Record<(typeof COLOURS)[number], string>),
 };
 
+/** A table with more columns than this is the page's, not a panel's. */
+const SHEET_COLUMNS = 4;
+
+function sizeOf(picture: Picture | null): "" | "broad" | "wide" {
+  if (picture === null || picture.width < BROAD_PX) return "";
+  return picture.width < WIDE_PX ? "broad" : "wide";
+}
+
 /** What the script knows of a drawing. */
 interface Drawn {
   box: { left: number; top: number; width: number; height: number };
@@ -79,7 +87,8 @@ export async function toHtml(page: PageFile, papers: { light: Paper; dark: Paper
       drawn.push(picture === null ? null : drawnOf(picture, place, written));
       const hasTable = panel.table.rows.length > 0;
       tables.push(hasTable ? packed(panel.table, written, picture) : null);
-      const size = picture === null || picture.width < BROAD_PX ? "" : picture.width < WIDE_PX ? "broad" : "wide";
+      const isSheet = picture === null && panel.images.length === 0 && panel.table.header.length > SHEET_COLUMNS;
+      const size = isSheet ? "sheet" : sizeOf(picture);
       parts.push(
         `<figure class="${size}"><figcaption>${escaped(panel.title)}</figcaption>`,
         picture === null
@@ -233,13 +242,13 @@ const STYLE = `*{box-sizing:border-box}body{margin:0 auto;max-width:1320px;paddi
 h1{margin:0 0 8px;font-size:22px;line-height:1.3;overflow-wrap:anywhere}h2{margin:28px 0 10px;font-size:15px}a{color:var(--accent);text-underline-offset:2px}
 dl{display:flex;flex-wrap:wrap;gap:4px 24px;margin:0}dl div{display:flex;gap:6px;min-width:0}dt{color:var(--soft)}dd{min-width:0;margin:0;overflow-wrap:anywhere}
 .runs{display:flex;flex-wrap:wrap;gap:4px 18px;margin:12px 0 0;padding:0;list-style:none;max-height:132px;overflow:auto}.runs svg{margin-right:7px;vertical-align:1px}.soft{color:var(--soft)}
-main{margin-top:22px}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:14px;align-items:start;grid-auto-flow:dense}@media(min-width:900px){.broad{grid-column:span 2}}.wide{grid-column:1/-1}
+main{margin-top:22px}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(400px,100%),1fr));gap:14px;align-items:start;grid-auto-flow:dense}@media(min-width:900px){.broad{grid-column:span 2}}.wide,.sheet{grid-column:1/-1}.sheet .data{max-height:none}
 figure{min-width:0;margin:0;padding:12px 12px 8px;border:1px solid var(--grid);border-radius:8px;break-inside:avoid}figcaption{margin:0 0 6px 2px;font-weight:600;font-size:13px;overflow-wrap:anywhere}
 .chart{position:relative}.chart:focus-visible{outline:2px solid var(--accent);outline-offset:2px;border-radius:4px}.chart svg{display:block;width:100%;height:auto;overflow:visible}
 .tip{position:absolute;z-index:2;visibility:hidden;max-width:min(380px,90vw);pointer-events:none;padding:6px 9px;border:1px solid var(--grid);border-radius:6px;background:var(--card);box-shadow:0 4px 14px #0003;font-size:12px}
 .tip div{display:flex;gap:8px;align-items:center}.tip i{flex:none;width:12px;height:3px;border-radius:2px}.tip span{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 details{margin-top:6px;font-size:12px}summary{width:max-content;color:var(--soft);cursor:pointer}.data{max-height:360px;margin-top:6px;overflow:auto}
-table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;text-align:right;font-weight:400;white-space:nowrap;border-bottom:1px solid var(--grid)}th{position:sticky;top:0;background:var(--card);color:var(--soft)}td:first-child,th:first-child{text-align:left}td.text{text-align:left;white-space:pre-wrap;overflow-wrap:anywhere}
+table{border-collapse:collapse}td,th{padding:2px 12px 2px 0;text-align:right;font-weight:400;white-space:nowrap;border-bottom:1px solid var(--grid)}th{position:sticky;top:0;background:var(--card);color:var(--soft)}td:first-child,th:first-child{text-align:left}.text{text-align:left}td.long{min-width:240px;max-width:480px;white-space:pre-wrap;overflow-wrap:anywhere}
 .images{display:flex;flex-wrap:wrap;gap:10px}.images figure{padding:0;border:0}.images img{display:block;max-width:100%;min-width:96px;height:auto;}.images .pixels{min-width:120px;image-rendering:pixelated}.images figcaption{margin-top:4px;font-weight:400;font-size:12px;color:var(--soft)}
 @media print{body{max-width:none;padding:0;font-size:11px}.panels{grid-template-columns:1fr 1fr}.runs{max-height:none}details:not([open]),.tip,noscript{display:none}.data{max-height:none}}`;
 
@@ -265,10 +274,12 @@ const SCRIPT = `(() => {
       const read = { x: (line) => data.x[line.x], y: (line) => line.y };
       const cells = columns.map((column) => column.cells ?? column.runs?.flatMap(([text, n]) => Array(n).fill(text)) ?? lines.flatMap(read[column.lines]));
       const table = make("table"), head = table.createTHead().insertRow(), body = table.createTBody();
-      header.forEach((name) => { const th = make("th", name); th.scope = "col"; head.append(th); });
+      const isWord = (cell) => typeof cell === "string" && !/^-?(NaN|Infinity)$/.test(cell);
+      const looks = cells.map((column) => column.some(isWord) ? "text" : "");
+      header.forEach((name, at) => { const th = make("th", name); th.scope = "col"; th.className = looks[at]; head.append(th); });
       (cells[0] ?? []).forEach((_, row) => {
         const line = body.insertRow();
-        cells.forEach((column) => { const td = line.insertCell(), value = column[row]; td.textContent = value ?? ""; if (typeof value === "string" && value.length > 24) td.className = "text"; });
+        cells.forEach((column, at) => { const td = line.insertCell(); td.textContent = column[row] ?? ""; td.className = td.textContent.length > 40 && looks[at] ? "text long" : looks[at]; });
       });
       host.append(table);
     };
