@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RunInfo } from "../api/types";
-import { refsOf } from "./fields";
+import { compareGroups, refsOf } from "./fields";
 
 const run = (id: string, params: RunInfo["params"]) =>
   ({ id, name: id, number: 1, params, tags: {}, metrics: [] }) as unknown as RunInfo;
@@ -12,4 +12,12 @@ test("runs are named by the field they are averaged by; of several fields the va
   expect(groups([])).toEqual([null, null]);
   expect(groups(["param:lr"])).toEqual(["lr=0.1", "lr=0.2"]);
   expect(groups(["param:model", "param:lr"])).toEqual(["vit · 0.1", "– · 0.2"]);
+});
+
+test("groups stand by their number where they have one, else in natural order", () => {
+  const sorted = (...labels: string[]) => labels.sort(compareGroups);
+
+  expect(sorted("lr=0.1", "lr=0.05", "lr=1e-3")).toEqual(["lr=1e-3", "lr=0.05", "lr=0.1"]);
+  expect(sorted("lr=0.1 ×3", "lr=0.05 ×2")).toEqual(["lr=0.05 ×2", "lr=0.1 ×3"]);
+  expect(sorted("model=vit10", "model=vit2", "model=–")).toEqual(["model=–", "model=vit2", "model=vit10"]);
 });

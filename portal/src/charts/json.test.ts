@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { binned, histogramsOf } from "./histogram";
 import {
   accuracyTableOf,
+  confusionFigure,
   confusionOf,
   difference,
   histogramOf,
@@ -106,4 +107,12 @@ test("histograms of a table are told apart by their steps; of equal steps the la
     { step: 0, edges: [0, 1, 2], counts: [5, 6] },
     { step: 10, edges: [0, 1], counts: [8] },
   ]);
+});
+
+test("a matrix of a thousand classes is drawn", () => {
+  const matrix = Array.from({ length: 1000 }, () => new Array<number>(1000).fill(1));
+
+  const figure = confusionFigure(confusionOf({ matrix }) ?? { labels: [], cells: [] }, false, false, () => "accent");
+
+  expect(figure.traces[0]?.x.length).toBe(1_000_000);
 });

@@ -71,7 +71,9 @@ export function confusionFigure(
 ): Figure {
   const { labels, cells } = matrix;
   const n = labels.length;
-  const most = Math.max(...cells.flat().map(Math.abs), Number.MIN_VALUE);
+  // Not spread as arguments: a thousand classes are a million cells.
+  const { low, high } = new Extent().add(cells.flat());
+  const most = Math.max(Math.abs(low), Math.abs(high), Number.MIN_VALUE);
   const places = cells.flatMap((row, i) => row.map((value, j) => ({ i, j, value })));
   const name = (value: number) =>
     isShare ? `${isSigned && value > 0 ? "+" : ""}${formatNumber(100 * value, 3)} %` : formatNumber(value, 6);
