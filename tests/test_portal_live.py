@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -23,6 +25,7 @@ from tests.servers import serve
 from tracklog.records import InfoSet, LogLine, LogLines
 from tracklog.storage import ExperimentEdit
 from tracklog.storage.local import LocalStore
+from tracklog.storage.traces import Trace
 
 pytestmark = pytest.mark.browser
 
@@ -346,3 +349,55 @@ def test_a_thousand_params_leave_room_for_the_rest(page: Page, store: LocalStore
         expect(rows.filter(has_text="777")).to_contain_text("p777")
         page.set_viewport_size({"width": 390, "height": 844})
         assert fits(page)
+
+
+def test_traces_of_a_run_are_read_span_by_span(page: Page, store: LocalStore, tmp_path: Path, troubles: list[str]) -> None:
+    store.apply(Writer("it's", experiment="agents").start(name="agent").finish(time_ms=now_ms()).batch())
+    for number, state in enumerate(("OK", "ERROR")):
+        usage = {"mlflow.trace.tokenUsage": '{"total_tokens": 1234}'} if state == "OK" else {}
+        trace = Trace(
+            f"tr-{number}",
+            "agents",
+            name=f"answer {number}",
+            run_id="it's",
+            time_ms=now_ms() - 1000 + number,
+            duration_ms=80,
+            state=state,
+            request='{"q": "<b>why</b>"}',
+            metadata=usage,
+        )
+        store.traces.put_trace(trace)
+    spans: list[dict[str, Any]] = [
+        {
+            "span_id": "b",
+            "parent_span_id": "a",
+            "name": "ask",
+            "start_time_unix_nano": 20_000_000,
+            "end_time_unix_nano": 70_000_000,
+        },
+        {"span_id": "a", "name": "answer", "start_time_unix_nano": 10_000_000, "end_time_unix_nano": 90_000_000},
+    ]
+    spans[0] |= {"status": {"code": "STATUS_CODE_ERROR", "message": "<i>too long</i>"}}
+    spans[1] |= {"attributes": {"mlflow.spanType": '"CHAIN"', "mlflow.spanInputs": '{"q": "<b>why</b>"}'}}
+    store.traces.put_spans("tr-1", json.dumps({"spans": spans}).encode())
+    with serve_to(page, tmp_path / "w") as server:
+        page.goto(f"{server.url}/runs/it's")
+        page.get_by_role("tab", name="Traces").click()
+        rows = page.get_by_test_id("trace-row")
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_contain_text("<b>why</b>")
+        expect(rows.last).to_contain_text("1,234")
+        rows.first.get_by_role("button").click()
+        trace_view = page.get_by_test_id("trace")
+        expect(trace_view.get_by_role("button", name="ask")).to_have_attribute("aria-pressed", "true")  # where it failed
+        expect(trace_view).to_contain_text("<i>too long</i>")
+        trace_view.get_by_role("button", name="answer CHAIN").click()
+        expect(trace_view.locator("pre").first).to_contain_text('"q": "<b>why</b>"')
+        assert barriers(page) == []
+        page.reload()
+        expect(trace_view).to_contain_text("80 ms")
+        rows.last.get_by_role("button").click()
+        expect(trace_view).to_contain_text("have not arrived")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert fits(page)
+    troubles[:] = [text for text in troubles if "404" not in text]

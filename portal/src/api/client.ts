@@ -11,6 +11,7 @@ import type {
   ExperimentInfo,
   GcReport,
   GroupQuery,
+  Json,
   LogPage,
   MetricColumns,
   MetricSummary,
@@ -27,6 +28,8 @@ import type {
   ServerInfo,
   Stall,
   TablePage,
+  Trace,
+  TracePage,
   Usage,
   View,
 } from "./types";
@@ -146,6 +149,7 @@ function toRun(sparse: Sparse<RunInfo>): RunInfo {
   return {
     id: "",
     experiment: "",
+    experiment_id: "",
     number: 0,
     name: "",
     status: "Running",
@@ -330,6 +334,37 @@ export const api = {
       "GET",
       `${at(runId)}/table?${new URLSearchParams({ name, first_row: `${firstRow}`, limit: `${limit}` })}`,
     ),
+
+  /** Traces of a run, newest first. */
+  async traces(run: RunInfo, limit: number, pageToken: string | null = null): Promise<TracePage> {
+    const page = await json<{ traces: (Partial<Trace> & { id: string })[]; next_page_token?: string | null }>(
+      "POST",
+      "/traces/search",
+      {
+        experiment_ids: [run.experiment_id],
+        // In the filter language a quote within a text is written twice.
+        filter: `run_id = '${run.id.replaceAll("'", "''")}'`,
+        limit,
+        ...(pageToken === null ? {} : { page_token: pageToken }),
+      },
+    );
+    const defaults = {
+      name: "",
+      time_ms: 0,
+      duration_ms: null,
+      state: "",
+      request: "",
+      response: "",
+      has_spans: false,
+    };
+    return {
+      traces: page.traces.map((one) => ({ ...defaults, tags: {}, metadata: {}, ...one })),
+      next_page_token: page.next_page_token ?? null,
+    };
+  },
+
+  /** Spans of a trace as its client wrote them. */
+  spans: (traceId: string) => json<Json>("GET", `/traces/${encodeURIComponent(traceId)}/spans`),
 
   log: (runId: string, firstLine: number, limit: number) =>
     json<LogPage>("GET", `${at(runId)}/log?first_line=${firstLine}&limit=${limit}`),

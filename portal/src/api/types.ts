@@ -87,9 +87,32 @@ export interface ModelOutput {
   step: number;
 }
 
+/** What a program did to answer one request, without its spans. */
+export interface Trace {
+  id: string;
+  name: string;
+  time_ms: number;
+  /** null: not over. */
+  duration_ms: number | null;
+  /** "OK", "ERROR", "IN_PROGRESS"; "": unknown. */
+  state: string;
+  /** The beginnings of what went in and came out. */
+  request: string;
+  response: string;
+  tags: Record<string, string>;
+  metadata: Record<string, string>;
+  has_spans: boolean;
+}
+
+export interface TracePage {
+  traces: Trace[];
+  next_page_token: string | null;
+}
+
 export interface RunInfo {
   id: string;
   experiment: string;
+  experiment_id: string;
   number: number;
   name: string;
   status: RunStatus;
