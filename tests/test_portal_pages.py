@@ -303,12 +303,16 @@ def test_a_version_is_promoted_named_and_removed(page: Page, tmp_path: Path, tro
         for _ in range(3):
             store.registry.add_version("net", ModelVersion(source="runs:/r1/outputs", run_id="r1"), create=True)
         store.registry.edit_version("net", 1, VersionEdit(stage="Production"))
+        store.registry.add_version("best", ModelVersion(source="models:/net/1"), create=True)
     with serve_to(page, tmp_path / "w") as server:
         page.goto(server.url + "/models")
         page.get_by_role("link", name="net", exact=True).click()
         version = page.get_by_test_id("version")
         expect(version).to_have_attribute("data-version", "3")
         expect(version).to_contain_text("model.bin")
+        page.goto(server.url + "/models/best")  # a copy: what MLflow's copy_model_version makes
+        expect(version).to_contain_text("model.bin")
+        page.goto(server.url + "/models/net")
         expect(page.get_by_test_id("model-results")).to_contain_text("0.25")
 
         version.get_by_role("button", name="Stage of version 3").click()

@@ -158,6 +158,7 @@ export const registry = {
     return { items: (page.versions ?? []).map(toVersion), next_page_token: page.next_page_token ?? null };
   },
 
+  version: async (name: string, version: number) => toVersion(await json("GET", at(name, version))),
   editVersion: async (name: string, version: number, edit: VersionEdit) =>
     toVersion(await json("PATCH", at(name, version), edit)),
   deleteVersion: (name: string, version: number) => json<unknown>("DELETE", at(name, version)),
@@ -168,11 +169,30 @@ export const registry = {
   },
 };
 
-/** Where the files of a version lie: an owner of files (a run or a logged model) and a folder; null: outside of the store.
+/** Whose files those of a version are, a run's or a logged model's, and in which folder. */
+export interface FilesPlace {
+  owner: string;
+  folder: string;
+}
+
+/** Null: outside of the store, or where the version lies that this one is a copy of: see `placeOf`.
  *
- * Those of the logged model come first: they stay as they were registered, whatever the run does with the path at `source`. */
-export function filesOf(version: Pick<ModelVersion, "source" | "model_id">): { owner: string; folder: string } | null {
+ * Files of the logged model come first: they stay as they were registered, whatever the run does with the path at `source`. */
+export function filesOf(version: Pick<ModelVersion, "source" | "model_id">): FilesPlace | null {
   if (version.model_id !== "") return { owner: version.model_id, folder: "" };
   const found = /^(?:runs:\/+([^/]+)|models:\/+(m-[0-9a-f]{32}))\/*(.*?)\/*$/.exec(version.source);
   return found === null ? null : { owner: found[1] ?? found[2] ?? "", folder: found[3] ?? "" };
+}
+
+const MAX_COPIES = 20; // of copies of copies; a ring of them ends here
+
+/** Where the files of a version lie, followed through those it is a copy of; rejects with a 404 when one of them is gone. */
+export async function placeOf(version: Pick<ModelVersion, "source" | "model_id">): Promise<FilesPlace | null> {
+  let one = version;
+  for (let copies = 0; copies < MAX_COPIES; copies++) {
+    const copied = one.model_id === "" ? /^models:\/+([^/@]+)\/+([0-9]{1,18})$/.exec(one.source) : null;
+    if (copied === null) return filesOf(one);
+    one = await registry.version(copied[1] ?? "", Number(copied[2]));
+  }
+  return null;
 }
