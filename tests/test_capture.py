@@ -23,6 +23,7 @@ import pytest
 from tracklog.records import LogLine, LogLines, RunStatus, encode_event
 from tracklog.sdk import capture
 from tracklog.sdk.capture import ConsoleCapture, SystemMonitor, environment, git_info, masked
+from tracklog.storage import RunQuery
 from tracklog.storage.local import LocalStore
 
 POSIX_ONLY = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -1062,6 +1063,45 @@ def test_processes_of_one_launcher_record_one_run_together(tmp_path: Path) -> No
         (2, "I am 2", "[rank 2] I am 2"),
     ]
     assert {metric.name for metric in run.metrics} >= {"loss of 0", "loss of 2", "system/process.memory.mb/rank.2"}
+
+
+def test_a_rank_that_comes_late_leaves_a_run_that_failed_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import os, sys, tracklog\n"
+        "run = tracklog.start_run('ddp', run_id='shared', uri=sys.argv[1], capture=False)\n"
+        "run.fail('out of memory') if os.environ['RANK'] == '0' else run.complete()\n"
+    )
+    for rank in range(2):
+        subprocess.run(
+            [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "w")],
+            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"},
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
+    with contextlib.closing(LocalStore(tmp_path / "w")) as store:
+        assert store.get_run("shared").status is RunStatus.FAILED
+
+
+def test_processes_of_one_launcher_that_share_no_run_record_all_of_their_own(tmp_path: Path) -> None:
+    script = (
+        "import sys, tracklog\n"
+        "with tracklog.start_run('apart', uri=sys.argv[1], capture=['console', 'system']) as run:\n"
+        "    print('hello')\n"
+        "    while not run.get_metrics('system/process.memory.mb'): pass\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "w")],
+        env={**os.environ, "RANK": "1", "WORLD_SIZE": "2"},
+        check=True,
+        timeout=60,
+        capture_output=True,
+    )
+    with contextlib.closing(LocalStore(tmp_path / "w")) as store:
+        [run] = store.search_runs(RunQuery(experiment="apart")).runs
+        [line] = store.log_lines(run.id).lines
+    assert (run.status, line.printed()) == (RunStatus.COMPLETED, "hello")
+    assert "system/cpu.percent" in {metric.name for metric in run.metrics}
 
 
 def test_a_log_line_of_an_earlier_version_has_no_rank() -> None:

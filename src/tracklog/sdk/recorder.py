@@ -44,7 +44,7 @@ from tracklog.settings import Settings
 from tracklog.storage import open_store
 
 if TYPE_CHECKING:
-    from tracklog.sdk.capture import ConsoleCapture, SystemMonitor
+    from tracklog.sdk.capture import ConsoleCapture, Rank, SystemMonitor
     from tracklog.storage.drain import Drainer
 
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Recorder:
         self._ended_as: RunStatus | None = None
         self.ends_run = True  # False: this process only adds to the run; another decides how it ends
         self.watched_by: int | None = None  # … and has this process id
-        self.is_further_rank = False  # rank 0 says that the run has completed; that it failed, any rank may
+        self.rank: Rank | None = None  # of this process among those that record the run together
         self.before_end: list[Callable[[], None]] = []  # what is collected when the run ends, however it does
         self.log: LogFunction = self._make_log()
 
@@ -125,6 +125,11 @@ class Recorder:
         import psutil
 
         return not psutil.pid_exists(self.watched_by)
+
+    @property
+    def is_further_rank(self) -> bool:
+        """Whether rank 0 says that the run runs and has completed; that it failed, any rank may."""
+        return self.rank is not None and self.rank.number > 0
 
     @property
     def is_untouched(self) -> bool:
@@ -322,7 +327,6 @@ class Recorder:
         """
         from tracklog.sdk import capture
 
-        place = capture.rank()
         # Of several ranks the first tells: a later value of a topic replaces the earlier one.
         topics = frozenset() if self.is_further_rank else what & {"command", "git", "python", "packages", "host"}
         if topics:
@@ -336,11 +340,11 @@ class Recorder:
             self._captured = threading.Thread(target=look, name="tracklog-capture", daemon=True)
             self._captured.start()
         if what & {"console", "logging"}:
-            self._console = capture.ConsoleCapture(self._add_lines, rank=None if place is None else place.number)
+            self._console = capture.ConsoleCapture(self._add_lines, rank=None if self.rank is None else self.rank.number)
             self._console.start(printed="console" in what, logged="logging" in what)
             threading.Thread(target=self._flush_console, args=(self._console,), name="tracklog-console", daemon=True).start()
         if "system" in what:
-            self._monitor = capture.SystemMonitor(self.log, rank=place)
+            self._monitor = capture.SystemMonitor(self.log, rank=self.rank)
             self._monitor.start()
 
     def wait_for_capture(self) -> None:

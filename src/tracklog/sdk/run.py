@@ -70,6 +70,7 @@ from tracklog.storage import DATABASE, ArtifactInfo, MetricColumns, MetricSummar
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from tracklog.sdk.capture import Rank
     from tracklog.sdk.configuration import Environment, ScriptRunConfig
     from tracklog.sdk.model import Model
     from tracklog.sdk.submitted import ScriptRun
@@ -179,7 +180,7 @@ class Run:
                 parameter="run_id",
                 given=run_id,
             )
-        is_further_rank = run_id is not None and _is_further_rank()
+        place = None if run_id is None else _rank()  # without a run id each process has a run of its own
         start_ms = _start_ms()
         counts: dict[str, int] = {}
         if resume and run_id is not None:
@@ -214,9 +215,10 @@ class Run:
         run = cls.__new__(cls)
         run._attach(experiment, info)
         recorder = Recorder(workspace.settings, run_id, started, counts=counts)
-        recorder.is_further_rank = is_further_rank
+        recorder.rank = place
         run._use_recorder(recorder)
-        events: list[Event] = [StatusChanged(RunStatus.RUNNING, start_ms)]
+        # A rank that comes late would say of a run that has ended that it runs.
+        events: list[Event] = [] if recorder.is_further_rank else [StatusChanged(RunStatus.RUNNING, start_ms)]
         if checked_params:
             events.append(ParamsSet(checked_params))
         if checked_tags:
@@ -1315,8 +1317,9 @@ class _SubmittedRun(Run):
 
             for data_sets, found in zip(run._datasets, inputs.given(workspace), strict=True):
                 data_sets.update(found)
+        recorder.rank = _rank()
         if workspace.settings.capture:
-            run._recording().capture(workspace.settings.capture)
+            recorder.capture(workspace.settings.capture)
         return run
 
     def complete(self, _set_status: bool = True) -> None:
@@ -1411,12 +1414,10 @@ _last_start_ms = 0
 _start_lock = threading.Lock()
 
 
-def _is_further_rank() -> bool:
-    """Whether this process shares its run with one of rank 0."""
+def _rank() -> Rank | None:
     from tracklog.sdk.capture import rank
 
-    own = rank()
-    return own is not None and own.number > 0
+    return rank()
 
 
 def _start_ms() -> int:
