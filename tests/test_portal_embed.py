@@ -74,6 +74,8 @@ def test_only_embeds_and_the_files_they_show_may_stand_in_a_frame(workspace: Pat
     with serve(workspace) as server:
         for path in ("/", "/runs/x", "/docs", "/health", "/api/v1/info", "/nowhere", "/embed", "/embedded/x", "/assets/none.js"):
             assert _policy(server.url + path)["frame-ancestors"] == "'none'", path
+        for path in ("/%65mbed/runs/x", "/embed%2Fruns/x", "//embed/runs/x"):  # the portal itself, as a browser sees it
+            assert _policy(server.url + path)["frame-ancestors"] == "'none'", path
         for path in ("/embed/runs/x", "/embed/compare?runs=a", "/api/v1/runs/x/artifacts/a.html"):
             assert _policy(server.url + path)["frame-ancestors"] == "'self' http://localhost:* http://127.0.0.1:*", path
 

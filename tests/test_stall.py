@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.batches import T0_MS, Writer
-from tracklog.records import RunStatus, StatusChanged
+from tracklog.records import RunEdited, RunStatus, StatusChanged
 from tracklog.server.stall import Stalls
 from tracklog.storage.local import LocalStore
 
@@ -66,6 +66,24 @@ def test_the_clock_of_the_process_counts_where_it_samples_its_machine(tmp_path: 
 
     assert stalls(tmp_path / "a", times(100, SECOND), 5 * SECOND, sampled=True, skew_ms=ahead) == []
     assert stalls(tmp_path / "b", times(100, SECOND), 90 * SECOND, sampled=True, skew_ms=-ahead) == ["r"]
+
+
+def test_a_run_that_goes_on_after_hours_may_load_its_data_first(tmp_path: Path) -> None:
+    now = T0_MS
+    with closing(LocalStore(tmp_path / "w", clock_ms=lambda: now)) as store:
+        writer = Writer("r").start(start_ms=T0_MS)
+        for step, time_ms in enumerate(times(100, SECOND)):
+            writer.log("loss", 1.0, step, time_ms=time_ms)
+        store.apply(writer.finish(time_ms=T0_MS + 100 * SECOND).batch())
+        resumed = T0_MS + 36_000 * SECOND
+        again = Writer("r", writer_id="w2").add(StatusChanged(RunStatus.RUNNING, resumed))
+
+        now = resumed + 50 * SECOND
+        store.apply(again.batch())
+        assert Stalls(store).among(["r"]) == []
+        now = resumed + 90 * SECOND
+        store.apply(again.add(RunEdited(name="again")).batch())
+        assert [stall.run_id for stall in Stalls(store).among(["r"])] == ["r"]
 
 
 def test_a_run_that_moves_on_or_waits_is_not_marked(tmp_path: Path) -> None:

@@ -509,7 +509,8 @@ async def _edit_runs(request: Request) -> Response:
     store = _store(request)
 
     def edit() -> int:
-        ids = dict.fromkeys(asked.ids if events else ())
+        known = store.run_ids(RunQuery(ids=list(dict.fromkeys(asked.ids)), deleted=None)) if events else []
+        ids = dict.fromkeys(known)
         while ids:
             try:
                 store.apply_all([_edit_batch(run_id, events) for run_id in ids])

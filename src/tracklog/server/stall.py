@@ -61,9 +61,10 @@ class Stalls:
 
     def _stall(self, run: RunInfo) -> Stall | None:
         own = [metric for metric in run.metrics if not metric.name.startswith(SYSTEM_PREFIX)]
-        sampled_ms = max((metric.last_time_ms for metric in run.metrics if metric not in own), default=0)
+        sampled_ms = max((metric.last_time_ms for metric in run.metrics if metric.name.startswith(SYSTEM_PREFIX)), default=0)
         since_ms = max((metric.last_time_ms for metric in own), default=0)
-        silence_ms = (sampled_ms or run.heartbeat_ms) - since_ms
+        # A run that goes on after hours loads its data first.
+        silence_ms = (sampled_ms or run.heartbeat_ms) - max(since_ms, run.status_ms)
         # The loop's own series is the one with most points.
         pulse = max((metric for metric in own if metric.dtype is not DType.TEXT), key=lambda metric: metric.count, default=None)
         if pulse is None or pulse.count < _MIN_POINTS or silence_ms < _MIN_SILENCE_MS:

@@ -81,6 +81,7 @@ class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     start_ms: int
     end_ms: int | None = None
     heartbeat_ms: int = 0  # store's clock at the last sign of life
+    status_ms: int = 0  # the process's clock when it said so; a run that goes on has it anew
     parent_id: str | None = None
     type: str = ""
     user: str = ""

@@ -53,17 +53,17 @@ class BlobFolder:
         with self._translated("write"):
             self.staging.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self.staging)
+            os.close(descriptor)  # Windows replaces no file that is open
             staged = Path(name)
             try:
                 if isinstance(source, Path):
                     if move and _linked(source, staged):
-                        os.close(descriptor)
                         digest, size = _digest(staged)
                         return Staged(staged, digest, size)
-                    with source.open("rb") as stream, os.fdopen(descriptor, "wb") as target:
+                    with source.open("rb") as stream, staged.open("wb") as target:
                         digest, size = _copy(stream, target)
                 else:
-                    with os.fdopen(descriptor, "wb") as target:
+                    with staged.open("wb") as target:
                         digest, size = _copy(source, target)
             except BaseException:
                 staged.unlink(missing_ok=True)
@@ -138,11 +138,12 @@ def _linked(source: Path, target: Path) -> bool:
     link = target.with_name(target.name + ".link")
     try:
         os.link(source, link)
+        link.replace(target)
     except FileNotFoundError:
         raise
     except OSError:
+        link.unlink(missing_ok=True)
         return False
-    link.replace(target)
     return True
 
 
@@ -160,7 +161,7 @@ def _copy(stream: BinaryIO, target: BinaryIO) -> tuple[str, int]:
 
 def _digest(file: Path) -> tuple[str, int]:
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
+    with file.open("r+b" if os.name == "nt" else "rb") as stream:  # Windows flushes only what may be written
         while piece := stream.read(PIECE_BYTES):
             digest.update(piece)
         size = stream.tell()

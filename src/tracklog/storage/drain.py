@@ -245,22 +245,26 @@ class Drainer:
             blob = self._writer.blob(event)
             try:
                 self._opened().put_artifact(self._writer.run_id, event.path, blob, move=True)
-                blob.unlink(missing_ok=True)
-            except FileNotFoundError:
-                _log.warning("The file %s of run %s is gone from the journal.", event.path, self._writer.run_id)
             except _HOPELESS as error:
                 self._give_up(error)
                 break
             except OSError as error:
+                if not blob.is_file():  # another process has recovered it
+                    _log.warning("The file %s of run %s is gone from the journal.", event.path, self._writer.run_id)
+                    self._uploaded()
+                    continue
                 self._failed(error)
                 if self._stopping:
                     break
                 time.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MAX_S)
                 continue
-            with self._progress:
-                self._uploads.popleft()
-                self._progress.notify_all()
+            self._uploaded()
+
+    def _uploaded(self) -> None:
+        with self._progress:
+            self._uploads.popleft()
+            self._progress.notify_all()
 
     # -------------------------------------------------------------------- trouble
 

@@ -142,7 +142,7 @@ _SUMMARY_COLUMNS = (
     "name, col, kind, dtype, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, description"
 )
 _RUN_COLUMNS = f"""r.pk, r.id, r.experiment_pk, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms,
-    r.end_ms, r.heartbeat_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
+    r.end_ms, r.heartbeat_ms, r.status_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
     (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
 
 
@@ -1104,6 +1104,7 @@ class LocalStore:
                 start_ms=row.start_ms,
                 end_ms=row.end_ms,
                 heartbeat_ms=row.heartbeat_ms,
+                status_ms=row.status_ms,
                 parent_id=row.parent_id,
                 type=row.type,
                 user=row.user_name,
