@@ -48,6 +48,8 @@ export interface Trace {
   /** The run, when it is of one: lines of one run light up together on all charts of a page. */
   run: string;
   label: string;
+  /** The same beside the end of its line, where room is scarce. */
+  short?: string;
   ink: Ink;
   dash: number[];
   x: Numbers;

@@ -280,10 +280,10 @@ export function rateFigure(
       const area = Number.isNaN(curve.area)
         ? ""
         : ` · ${kind === "roc" ? t("AUC {area}", { area: formatNumber(curve.area, 4) }) : t("AP {area}", { area: formatNumber(curve.area, 4) })}`;
-      return { run, label: `${label}${area}`, ink, dash, x: curve.x, y: curve.y, href: () => href };
+      return { run, label: `${label}${area}`, short: label, ink, dash, x: curve.x, y: curve.y, href: () => href };
     }),
     reads: "x",
-    ends: null,
+    ends: curves.length > 1 ? "names" : null,
     formatX: (at) => `${AXES[kind][0]} ${percent(at)}`,
     formatY: percent,
   };
@@ -424,15 +424,12 @@ export function predictionsFigure(
   }
   for (const { predictions: p, ink, dash } of all) {
     const [x, y] = [Float64Array.from(p.x), Float64Array.from(p.mean)];
-    marks.push({
-      kind: "whiskers",
-      x,
-      low: Float64Array.from(p.mean, (value, at) => value - (p.error[at] ?? 0)),
-      high: Float64Array.from(p.mean, (value, at) => value + (p.error[at] ?? 0)),
-      ink,
-    });
+    const low = Float64Array.from(p.mean, (value, at) => value - (p.error[at] ?? 0));
+    const high = Float64Array.from(p.mean, (value, at) => value + (p.error[at] ?? 0));
     marks.push({ kind: "line", x, y, ink, dash });
-    marks.push({ kind: "dots", x, y, ink, radius: 3 });
+    // Whiskers and dots of several runs would be a thicket.
+    if (all.length > 1) marks.push({ kind: "band", x, low, high, ink, alpha: 0.12 });
+    else marks.push({ kind: "whiskers", x, low, high, ink }, { kind: "dots", x, y, ink, radius: 3 });
   }
   return {
     x: { scale: "linear", range, format: formatCompact, title: t("true value") },

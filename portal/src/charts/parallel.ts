@@ -25,6 +25,8 @@ export type Brush = [low: number, high: number];
 const MAX_PARAMS = 6;
 const MAX_METRICS = 2;
 const MAX_MARKS = 7;
+/** Of the height of an axis. */
+const MIN_TICK_GAP = 0.075;
 
 /** Params that differ between the runs, then the metrics people look at first. */
 export function defaultFields(runs: RunInfo[]): Field[] {
@@ -64,7 +66,7 @@ export function parallelAxes(runs: RunInfo[], fields: Field[]): ParallelAxis[] {
       field,
       label: fieldLabel(field),
       at: at.map(unit),
-      ticks: marks.map((value) => ({ at: unit(value), text: name(value) })),
+      ticks: apart(marks.map((value) => ({ at: unit(value), text: name(value) }))),
       read: (share: number) => name(axis.ticks === undefined ? back(share) : Math.round(back(share))),
       exact: (run: number) => {
         const one = runs[run];
@@ -72,6 +74,19 @@ export function parallelAxes(runs: RunInfo[], fields: Field[]): ParallelAxis[] {
       },
     };
   });
+}
+
+/** Ticks that do not cover each other: both ends, and between them what has room. */
+function apart(ticks: { at: number; text: string }[]): { at: number; text: string }[] {
+  const last = ticks.at(-1);
+  const kept: typeof ticks = [];
+  for (const tick of ticks) {
+    const before = kept.at(-1);
+    const isFree = before === undefined || tick.at - before.at >= MIN_TICK_GAP;
+    if (tick === last || (isFree && (last === undefined || last.at - tick.at >= MIN_TICK_GAP || last.at === tick.at)))
+      kept.push(tick);
+  }
+  return kept;
 }
 
 /** Whether a run passes all brushes; what it lacks it does not pass. */
