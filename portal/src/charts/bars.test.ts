@@ -3,8 +3,8 @@ import { averaged, type Bar, barFigure } from "./bars";
 import type { RunRef } from "./view.svelte";
 
 const bar = (run: string, value: number): Bar => ({ run, label: run, ink: 0, value, href: `/runs/${run}` });
-const ref = (id: string, group: string | null, groupInk = 0): RunRef => ({
-  id, label: id, ink: 0, dash: [], group, groupInk, href: "",
+const ref = (id: string, group: string | null, groupAt = 0): RunRef => ({
+  id, label: id, ink: 0, dash: [], group, groupAt, href: "",
 }); // biome-ignore format: one record
 const BARS = [bar("a", 1), bar("b", 3), bar("c", 10), bar("d", 7)];
 

@@ -1,7 +1,7 @@
 /** One number of each run, as bars. Pure. */
 
 import { formatCompact, formatNumber } from "../ui/format";
-import { compareGroups } from "./fields";
+import { styleAt } from "./colours";
 import { Extent, type Figure, type Ink, type Mark, paddedRange } from "./figure";
 import { shortLabels } from "./labels";
 import { type Centre, type Spread, spreadOver } from "./lines";
@@ -21,22 +21,23 @@ export interface Bar {
 export function averaged(bars: Bar[], refs: readonly RunRef[], centre: Centre, spread: Spread): Bar[] {
   const byId = new Map(refs.map((ref) => [ref.id, ref]));
   const alone: Bar[] = [];
-  const members = new Map<string, { ink: Ink; values: number[] }>();
+  const members = new Map<string, { at: number; values: number[] }>();
   for (const bar of bars) {
     const ref = byId.get(bar.run);
     if (ref === undefined || ref.group === null) alone.push(bar);
     else {
       const known = members.get(ref.group);
-      if (known === undefined) members.set(ref.group, { ink: ref.groupInk, values: [bar.value] });
+      if (known === undefined) members.set(ref.group, { at: ref.groupAt, values: [bar.value] });
       else known.values.push(bar.value);
     }
   }
-  const means = [...members].map(([group, { ink, values }]): Bar => {
+  const inOrder = [...members].sort(([, a], [, b]) => a.at - b.at);
+  const means = inOrder.map(([group, { at, values }]): Bar => {
     const found = spreadOver(values, centre, spread);
-    const bar = { run: "", label: `${group} ×${values.length}`, ink, value: found.centre };
+    const bar = { run: "", label: `${group} ×${values.length}`, ink: styleAt(at).hue, value: found.centre };
     return values.length < 2 || spread === "none" ? bar : { ...bar, spread: [found.low, found.high] };
   });
-  return [...means.sort((a, b) => compareGroups(a.label, b.label)), ...alone];
+  return [...means, ...alone];
 }
 
 /** Lying bars, the first on top. Bars begin at zero, whatever the values. */

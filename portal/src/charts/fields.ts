@@ -115,8 +115,10 @@ export function groupingsOf(runs: RunInfo[]): { value: Field; label: string }[] 
 /** Runs as charts see them: name, colour, group. */
 export function refsOf(runs: RunInfo[], view: { groups: readonly Field[]; colour: Field }, isDark: boolean): RunRef[] {
   const inks = view.colour === "" ? null : coloursBy(runs, view.colour, isDark);
-  const groups = runs.map((run) => groupOf(run, view.groups));
-  const names = [...new Set(groups)].filter((one) => one !== null).sort(compareGroups);
+  const values = runs.map((run) => view.groups.map((field) => fieldValue(run, field)));
+  const groups = values.map((given) => (view.groups.length === 0 ? null : groupLabel(view.groups, given)));
+  const byName = new Map(groups.map((group, at) => [group, values[at] ?? []]));
+  const names = [...byName].sort(([, a], [, b]) => compareValues(a, b)).map(([group]) => group);
   return runs.map((run, at) => {
     const style = runStyle(run);
     const group = groups[at] ?? null;
@@ -126,18 +128,10 @@ export function refsOf(runs: RunInfo[], view: { groups: readonly Field[]; colour
       ink: inks?.[at] ?? style.hue,
       dash: inks === null ? style.dash : [],
       group,
-      groupInk: group === null ? style.hue : styleAt(names.indexOf(group)).hue,
+      groupAt: names.indexOf(group),
       href: `/runs/${encodeURIComponent(run.id)}`,
     };
   });
-}
-
-function groupOf(run: RunInfo, fields: readonly Field[]): string | null {
-  if (fields.length === 0) return null;
-  return groupLabel(
-    fields,
-    fields.map((field) => fieldValue(run, field)),
-  );
 }
 
 /** `lr=0.1`; of several fields the values are enough: `resnet34 · adamw`. */
@@ -149,10 +143,22 @@ export function groupLabel(fields: readonly Field[], values: readonly ParamValue
   return fields.length === 1 ? `${fieldLabel(fields[0] ?? "")}=${texts[0]}` : texts.join(" · ");
 }
 
-/** Groups by the value they share: as numbers where they are numbers, else in natural order. */
-export function compareGroups(a: string, b: string): number {
-  const value = (label: string) => Number(/=([^\s=]+)(?= |\t|$)/.exec(label)?.[1]?.replace(",", ".") ?? Number.NaN);
-  return value(a) - value(b) || naturalCompare(a, b);
+function asNumber(value: number | string): number | null {
+  const number = typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value);
+  return Number.isNaN(number) ? null : number;
+}
+
+/** Groups in the order of their first value, then of the next: numbers as numbers, words naturally, missing ones last. */
+function compareValues(a: readonly FieldValue[], b: readonly FieldValue[]): number {
+  for (let at = 0; at < a.length; at++) {
+    const [one, other] = [a[at] ?? null, b[at] ?? null];
+    if (one === other) continue;
+    if (one === null || other === null) return one === null ? 1 : -1;
+    const [low, high] = [asNumber(one), asNumber(other)]; // MLflow's params are text, numbers among them
+    const way = low !== null && high !== null ? low - high : naturalCompare(String(one), String(other));
+    if (way !== 0) return way;
+  }
+  return 0;
 }
 
 /** Numbers along an ordered scale, by their logarithm when they span decades; words each with a hue. */

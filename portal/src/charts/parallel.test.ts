@@ -37,7 +37,7 @@ test("a scatter leaves out runs without both values, and says what a point is", 
     ink: 0,
     dash: [],
     group: null,
-    groupInk: 0,
+    groupAt: 0,
     href: `/${one.id}`,
   }));
 

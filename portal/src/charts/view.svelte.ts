@@ -184,8 +184,8 @@ export interface RunRef {
   dash: number[];
   /** What it is averaged with; null: it stands alone. */
   group: string | null;
-  /** The same for all of a group, in every chart. */
-  groupInk: Ink;
+  /** Place of its group among all of them, 0 …: its order and its hue in every chart. */
+  groupAt: number;
   href: string;
 }
 

@@ -9,6 +9,7 @@ import { SvelteSet } from "svelte/reactivity";
 import { type ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
 import { RUN_STATUSES, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
+import { styleAt } from "../charts/colours";
 import { refsOf } from "../charts/fields";
 import { OWN_TAGS } from "../ui/edit";
 import { location } from "../ui/location.svelte";
@@ -149,7 +150,10 @@ export class RunsState {
     new Map(
       this.groupBy.length === 0 || location.get("by") !== ""
         ? []
-        : refsOf(this.#charted, { groups: this.groupBy, colour: "" }, false).map((ref) => [ref.group, ref.groupInk]),
+        : refsOf(this.#charted, { groups: this.groupBy, colour: "" }, false).map((ref) => [
+            ref.group,
+            styleAt(ref.groupAt).hue,
+          ]),
     ),
   );
 
