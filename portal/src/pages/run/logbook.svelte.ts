@@ -160,14 +160,18 @@ export class Logbook {
 
   async #scan(): Promise<void> {
     const filter = this.#filter;
-    if (this.#scanning !== null || filter === null) return;
+    const isDone = () => this.scanned >= this.total || (this.matches?.length ?? 0) >= MAX_MATCHES;
+    if (this.#scanning !== null || filter === null || isDone()) return;
     const mine = {};
     this.#scanning = mine;
+    let next = this.#part(this.scanned);
     try {
-      while (this.scanned < this.total && (this.matches?.length ?? 0) < MAX_MATCHES) {
+      while (!isDone()) {
         const from = this.scanned;
-        const page = await this.#part(from);
+        const page = await next;
         if (this.#scanning !== mine) return;
+        // While these lines are searched, the server reads the next.
+        if (page.length > 0 && from + page.length < this.total) next = this.#part(from + page.length);
         const found = passing(page, filter).map((at): Match => ({ at: from + at, line: page[at] ?? [0, "", ""] }));
         if (found.length > 0) this.matches = [...(this.matches ?? []), ...found];
         this.scanned = from + page.length;
@@ -177,6 +181,7 @@ export class Logbook {
     } catch (error) {
       this.#fail(error);
     } finally {
+      next.catch(() => undefined); // of a search that was left meanwhile nobody waits for it
       if (this.#scanning === mine) this.#scanning = null;
     }
   }
