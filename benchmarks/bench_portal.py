@@ -84,9 +84,9 @@ FIRST_CURVE = """async () => {
 }"""
 # Wait until nothing is drawn any more; return the time of the last curve since `from`, and how many charts have curves.
 SETTLED = """async ({ from, quietMs }) => {
-  const last = () => window.__marks.at(-1)?.at ?? 0;
+  const last = () => window.__marks.at(-1)?.at ?? -1;
   do await new Promise(done => setTimeout(done, 20));
-  while (performance.now() - Math.max(last(), from) < quietMs && performance.now() - from < 60000);
+  while ((last() < from || performance.now() - last() < quietMs) && performance.now() - from < 60000);
   const drawn = window.__marks.filter(mark => mark.at >= from);
   return { tookMs: last() - from, charts: new Set(drawn.map(mark => mark.canvas)).size };
 }"""
