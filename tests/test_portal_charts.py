@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -605,6 +607,37 @@ def test_files_are_heard_seen_and_read_and_nothing_in_them_runs(four: Page, trou
     # The browser says for each frame that it blocked the script.
     assert any("sandboxed" in text or "Content Security Policy" in text for text in troubles)
     troubles.clear()
+
+
+RECORD = """async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 32, height: 32 });
+  const ctx = canvas.getContext("2d");
+  const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm" });
+  const parts = [];
+  recorder.ondataavailable = (event) => parts.push(event.data);
+  const done = new Promise((resolve) => { recorder.onstop = resolve; });
+  recorder.start();
+  for (let i = 0; i < 8; i++) {
+    ctx.fillStyle = `rgb(${i * 30} 0 0)`;
+    ctx.fillRect(0, 0, 32, 32);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  recorder.stop();
+  await done;
+  return btoa(String.fromCharCode(...new Uint8Array(await new Blob(parts).arrayBuffer())));
+}"""
+
+
+def test_a_film_is_seen(page: Page, tmp_path: Path) -> None:
+    film = base64.b64decode(page.evaluate(RECORD))
+    with tracklog.start_run("nets", uri=tmp_path / "w") as run:
+        run.upload_file("media/clip.webm", io.BytesIO(film))
+        run.log("loss", 1.0)
+    panels = {"added": [{"id": "p1", "kind": "file", "path": "media/clip.webm"}]}
+    with serve_to(page, tmp_path / "w") as server:
+        page.goto(f"{server.url}/runs/{run.id}?panels={quote(json.dumps(panels))}")
+        video = page.get_by_test_id("file-card").locator("video")
+        eventually(lambda: video.evaluate("video => [video.videoWidth, video.error]"), [32, None])
 
 
 # ------------------------------------------------------------------ workspace
