@@ -32,6 +32,7 @@ from tests.servers import RunningServer, serve
 from tracklog.errors import InvalidValueError
 from tracklog.records import RunStatus
 from tracklog.server.app import create_app
+from tracklog.server.chart import MAX_RUNS
 from tracklog.server.drawing import HUES, Drawing, Line
 from tracklog.settings import Settings
 from tracklog.storage import RunInfo
@@ -128,6 +129,13 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             odd.log(MARKUP, value, step)
         odd.log("nothing", math.nan, 0).log("nothing", math.nan, 1).log("one", 1.0, 0).log("same", 2.0, 0).log("same", 2.0, 1)
         store.apply(odd.finish().batch())
+        sparse = Writer("sparse", experiment="sparse").start(name="sparse", start_ms=T0_MS, tags={"tracklog.colour": "1" * 5000})
+        sparse.log("far", 1.0, 0).log("far", 2.0, 100_000).log("score", 1.0, 0)
+        for step, value in enumerate([100.0, 0.0, 0.0, 0.0, 0.0, 100.0]):
+            sparse.log("flat", value, step)
+        sparse.log("great", 1e308, 0).log("great", 1.7e308, 1)
+        sparse.log("lone", 1.0, 0).log("lone", math.nan, 1).log("lone", 2.0, 2).log("lone", math.nan, 3)
+        store.apply(sparse.finish().batch())
     with serve(workspace) as server:
         yield f"{server.url}/embed/chart.svg"
 
@@ -169,12 +177,89 @@ def test_a_picture_is_small_and_of_the_size_asked_for(drawn: str) -> None:
 def test_a_picture_smooths_and_zooms_as_the_portal_does(drawn: str) -> None:
     [plain] = _lines(_picture(drawn, metric="loss", runs="r0"))
     [smooth] = _lines(_picture(drawn, metric="loss", runs="r0", smooth=500))
-    zoomed = _picture(drawn, metric="loss", runs="r0", zoom="1000~1010")
+    zoomed = _picture(drawn, metric="loss", runs="r0", zoom="999.5~1010.5")
 
     assert plain != smooth
     assert "1k" not in _texts(zoomed)
     assert {"1000", "1010"} <= set(_texts(zoomed))
     assert _lines(zoomed)[0].count("L") == 12  # eleven points, and where the line comes from and goes to
+
+
+def _places(path: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.-]+) ([\d.-]+)", path)]
+
+
+@pytest.mark.parametrize("log", [0, 1])
+def test_a_line_passes_through_a_zoom_without_points(drawn: str, log: int) -> None:
+    picture = _picture(drawn, metric="far", runs="sparse", zoom="10~1000", log=log)
+    [line] = _lines(picture)
+    [clip] = picture.iter("{http://www.w3.org/2000/svg}clipPath")
+    left, width = (float(clip[0].get(name, "")) for name in ("x", "width"))
+
+    [(start, low), (end, high)] = _places(line)
+    assert start == pytest.approx(left, abs=3)
+    assert end == pytest.approx(left + width, abs=3)
+    assert low > high
+    assert "2" not in _texts(picture)  # the height is for what is in view, and so is the value at the end
+    assert _lines(_picture(drawn, metric="far", runs="sparse", zoom="-10~-5", log=log)) == []
+
+
+def test_points_beside_a_zoom_are_smoothed_along(drawn: str) -> None:
+    [plain] = _lines(_picture(drawn, metric="flat", runs="sparse", zoom="1~4"))
+    [smooth] = _lines(_picture(drawn, metric="flat", runs="sparse", zoom="1~4", smooth=100))
+
+    assert len({y for _, y in _places(plain)}) == 1
+    falls = [y for _, y in _places(smooth)]
+    assert falls == sorted(set(falls))  # ever lower, from the average with the point before
+
+
+def test_a_point_between_gaps_is_a_dot(drawn: str) -> None:
+    picture = _picture(drawn, metric="lone", runs="sparse")
+
+    assert _lines(picture) == []
+    dots = [node for node in picture.iter("{http://www.w3.org/2000/svg}circle") if node.get("r") == "2"]
+    assert len({(dot.get("cx"), dot.get("cy")) for dot in dots}) == 2
+
+
+def test_a_run_of_one_point_is_drawn_beside_others() -> None:
+    runs = [RunInfo(id=name, experiment="e", number=1, name=name, status=RunStatus.RUNNING, start_ms=0) for name in "ab"]
+    lines = [Line(runs[0], [1.0], [1.0], None, None), Line(runs[1], [0.0, 2.0], [0.0, 2.0], None, None)]
+
+    picture = ET.fromstring(Drawing("light", (300, 120), "m", "").curves(lines, "step", is_log=False, zoom=None))
+
+    assert len(_lines(picture)) == 1
+    assert len([node for node in picture.iter("{http://www.w3.org/2000/svg}circle") if node.get("r") == "2"]) == 1
+
+
+def test_great_numbers_and_a_long_colour_are_drawn(drawn: str) -> None:
+    assert len(_lines(_picture(drawn, metric="great", runs="sparse", log=1))) == 1
+
+
+@pytest.mark.parametrize("metric", ["score", "loss"])
+def test_names_leave_room_in_a_narrow_picture(metric: str) -> None:
+    run = RunInfo(id="r", experiment="e", number=1, name="a-name-of-22-characters"[:22], status=RunStatus.RUNNING, start_ms=0)
+    drawing = Drawing("light", (200, 120), "m", "")
+
+    if metric == "score":
+        picture = ET.fromstring(drawing.bars([(run, 1.0)]))
+        bar = list(picture.iter("{http://www.w3.org/2000/svg}rect"))[-1]
+        width, start = float(bar.get("width", "")), float(bar.get("x", ""))
+        assert width > 30
+        assert start < 100
+    else:
+        line = Line(run, [0.0, 1.0], [0.0, 1.0], None, None)
+        picture = ET.fromstring(drawing.curves([line, line], "step", is_log=False, zoom=None))
+        (start, _), (end, _) = _places(_lines(picture)[0])
+        assert end - start > 60
+
+
+def test_a_picture_of_too_many_runs_is_refused_and_never_offered(drawn: str) -> None:
+    source = (Path(__file__).parent.parent / "portal" / "src" / "charts" / "share.ts").read_text()
+
+    picture = _picture(drawn, 400, metric="loss", runs=",".join(f"r{number}" for number in range(MAX_RUNS + 1)))
+
+    assert f"Expected at most {MAX_RUNS}" in " ".join(_texts(picture))
+    assert re.findall(r"const MAX_DRAWN = (\d+);", source) == [str(MAX_RUNS)]
 
 
 def test_numbers_of_one_point_are_bars(drawn: str) -> None:
@@ -228,17 +313,26 @@ def test_a_picture_that_did_not_change_is_not_sent_again(drawn: str) -> None:
     assert "default-src 'none'" in first.headers["Content-Security-Policy"]
 
 
+_FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
 @hypothesis.given(
-    st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.floats()), min_size=1, max_size=8),
+    st.lists(st.tuples(_FINITE, st.floats()), min_size=1, max_size=8),
     st.sampled_from(["step", "relative", "time"]),
     st.booleans(),
+    st.none() | st.tuples(_FINITE, _FINITE).map(sorted).filter(lambda ends: ends[0] < ends[1]),
 )
-def test_any_numbers_make_a_well_formed_picture(points: list[tuple[float, float]], x: str, is_log: bool) -> None:
+@hypothesis.example([(0.0, 1e308), (1.0, 1.7e308)], "step", True, None)
+@hypothesis.example([(0.0, sys.float_info.max), (2.0, sys.float_info.max)], "step", True, [0.5, 1.5])
+def test_any_numbers_make_a_well_formed_picture(
+    points: list[tuple[float, float]], x: str, is_log: bool, zoom: list[float] | None
+) -> None:
     points.sort(key=lambda point: point[0])
     xs, ys = [at for at, _ in points], [value for _, value in points]
     run = RunInfo(id="r", experiment="e", number=1, name="n", status=RunStatus.RUNNING, start_ms=0)
 
-    drawn = Drawing("system", (300, 200), "m", "").curves([Line(run, xs, ys, ys, ys)], x, is_log=is_log, zoom=None)
+    ends = None if zoom is None else (zoom[0], zoom[1])
+    drawn = Drawing("system", (300, 200), "m", "").curves([Line(run, xs, ys, ys, ys)], x, is_log=is_log, zoom=ends)
 
     picture = ET.fromstring(drawn)
     for node in picture.iter():

@@ -117,7 +117,7 @@ def _chart(store: Store, asked: dict[str, str], theme: str, size: tuple[int, int
     buckets = max(60, min(size[0] // 2, MAX_POINTS // len(summaries)))
     query = SeriesQuery([run.id for run, _ in summaries], [metric], "", x, start, end, buckets)
     run_by_id = {run.id: run for run in runs}
-    lines = [_line(run_by_id[one.run_id], one, points) for one in store.series(query) if len(one.x)]
+    lines = [_line(run_by_id[one.run_id], one, points) for one in store.series(query) if _is_drawn(one)]
     return Drawing(theme, size, metric, foot).curves(
         lines, x, is_log=is_log, zoom=None if start is None or end is None else (start, end)
     )
@@ -125,7 +125,11 @@ def _chart(store: Store, asked: dict[str, str], theme: str, size: tuple[int, int
 
 def _runs(store: Store, asked: dict[str, str]) -> list[RunInfo]:
     """Return the runs asked for: in the order given, else the latest that match."""
-    ids = list(dict.fromkeys(unquote(one) for one in asked["runs"].split(",") if one))[:MAX_RUNS]
+    ids = list(dict.fromkeys(unquote(one) for one in asked["runs"].split(",") if one))
+    if len(ids) > MAX_RUNS:
+        raise InvalidRequestError(
+            f"Cannot draw {len(ids)} runs in one picture. Expected at most {MAX_RUNS}.", parameter="runs", given=len(ids)
+        )
     if not ids and not asked["experiment"]:
         raise _wrong(asked, "runs")
     query = (
@@ -139,23 +143,29 @@ def _runs(store: Store, asked: dict[str, str]) -> list[RunInfo]:
     return sorted(found, key=lambda run: ids.index(run.id)) if ids else found
 
 
+def _is_drawn(series: SeriesBuckets) -> bool:
+    """Whether there are points in view, or a line that passes through it."""
+    return len(series.x) > 0 or (series.before is not None and series.after is not None)
+
+
 def _line(run: RunInfo, series: SeriesBuckets, points: float) -> Line:
-    x, y = series.x.tolist(), series.mean.tolist()
+    """Return a series as a line, as `curveOf` in portal/src/charts/lines.ts does."""
+    x, y, n = series.x.tolist(), series.mean.tolist(), series.n.tolist()
     low = high = None
     if not series.exact:  # a bucket stands in the middle of its points, the line ends at the last one
         x = [*((series.x + series.x_last) / 2).tolist(), float(series.x_last[-1])]
         x[0] = float(series.x[0])
-        y = [*y, float(series.last[-1])]
+        y, n = [*y, float(series.last[-1])], [*n, 1]
         low, high = ([*ends.tolist(), float(ends[-1])] for ends in (series.min, series.max))
-    y = _smooth(y, [*series.n.tolist(), 1], points)
-    for side, at in ((series.before, 0), (series.after, len(x))):  # beyond a zoom the line goes on
+    for side, at in ((series.after, len(x)), (series.before, 0)):  # beyond a zoom the line goes on
         if side is not None:
-            at = 0 if at == 0 else len(x)
             x.insert(at, side[0])
-            y.insert(at, side[1])
-            for ends in (low, high):
-                if ends is not None:
-                    ends.insert(at, side[1])
+            n.insert(at, 1)
+            for values in (y, low, high):
+                if values is not None:
+                    values.insert(at, side[1])
+    if len(series.x) > 2:  # of two points an average shows neither
+        y = _smooth(y, n, points)
     return Line(run, x, y, low, high)
 
 
@@ -164,7 +174,7 @@ def _smooth(values: list[float], weights: list[int], points: float) -> list[floa
     if points <= 1:
         return values
     out, average, bias = [], 0.0, 1.0
-    for value, n in zip(values, weights, strict=False):
+    for value, n in zip(values, weights, strict=True):
         if math.isfinite(value):
             kept = (1 - 1 / points) ** n
             average, bias = average * kept + (1 - kept) * value, bias * kept

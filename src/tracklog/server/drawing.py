@@ -6,10 +6,13 @@ Pure: no request, no store. All text is escaped. A colour is a class, so that on
 from __future__ import annotations
 
 import math
+import re
 import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import groupby
 from xml.sax.saxutils import escape
 
 from tracklog.storage import RunInfo
@@ -22,6 +25,7 @@ HUES = [
 DASHES = ["", "6 3", "2 2", "8 3 2 3"]
 _PAPERS = ("#ffffff #161a20", "#1a1c1e #eceef0", "#65696f #8f959d", "#e4e4e0 #282e37")  # ground, text, axis text, grid
 _COLOUR_TAG = "tracklog.colour"
+_HUE_BY_TAG = {str(at + 1): at for at in range(len(HUES))}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SECONDS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
@@ -31,15 +35,23 @@ _SECONDS = (
 )
 _CHAR_PX = 6.3  # the widest common font at 11 px
 _TINY, _HUGE = sys.float_info.min, sys.float_info.max
+_MAX_POWER = sys.float_info.max_10_exp
 _LAST_S = 60_000_000_000  # in the year 3871
 _END_PX = 6.8  # capitals and markup among them
 _ROW_PX = 12
 _MAX_BANDS = 12  # of more lines they would add up to a fog
+_NAMES_SHARE = 3  # names take at most this part of the width, the rest is for what they name
+_DOT_PX = 2
+# As in portal/src/charts/surface.ts; XML 1.0, section 2.2. A carriage return would come back as a line feed.
+_ILLEGAL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One run's curve: x ascending, NaN where the line breaks off; `low` and `high` where a place is many points."""
+    """One run's curve: x ascending, NaN where the line breaks off; `low` and `high` where a place is many points.
+
+    Of a zoom it has the points within and the next ones on both sides, where it comes from and goes to.
+    """
 
     run: RunInfo
     x: list[float]
@@ -79,6 +91,9 @@ class Drawing:
         def drawn(values: Iterable[float]) -> list[float]:
             return [value for value in values if math.isfinite(value) and (value > 0 or not is_log)]
 
+        ends_with = [_compact(_last(lines[0], zoom[1] if zoom else math.inf))] if len(lines) == 1 else []
+        if zoom:
+            lines = [_within(line, zoom, is_log=is_log) for line in lines]
         xs = [value for line in lines for value in line.x]
         ys = drawn(value for line in lines for values in (line.y, line.low or (), line.high or ()) for value in values)
         if not ys:
@@ -89,10 +104,9 @@ class Drawing:
         low_y, high_y = _padded(min(ys), max(ys), is_log=is_log)
         y_ticks = _decades(low_y, high_y) if is_log else _ticks(low_y, high_y, max(2, self.height // 60))
         x_ticks = _x_ticks(x, low_x, high_x, max(2, self.width // 110))
-        labels = [cut(line.run.name, 18) for line in lines] if len(lines) * _ROW_PX <= self.height - 80 else []
-        if len(lines) == 1:
-            last = next((value for value in reversed(lines[0].y) if math.isfinite(value)), math.nan)
-            labels = [_compact(last)]
+        most = min(18, int(self.width / _NAMES_SHARE / _END_PX))
+        names = [cut(line.run.name, most) for line in lines] if len(lines) * _ROW_PX <= self.height - 80 else []
+        labels = ends_with or names
         left = 18 + _CHAR_PX * max((len(text) for _, text in y_ticks), default=0)
         right = self.width - 22 - _END_PX * max((len(text) for text in labels), default=0)
         top, bottom = 32.0, self.height - 44.0
@@ -105,7 +119,7 @@ class Drawing:
         for value, text in x_ticks:
             self.text(text, to_x(value), bottom + 13, "middle", "s")
         self._parts.append(
-            f'<clipPath id="c"><rect x="{left:.1f}" y="{top - 4:.1f}" width="{right - left:.1f}" '
+            f'<clipPath id="c"><rect x="{left - _DOT_PX:.1f}" y="{top - 4:.1f}" width="{right - left + 2 * _DOT_PX:.1f}" '
             f'height="{bottom - top + 8:.1f}"/></clipPath><g clip-path="url(#c)">'
         )
         ends = []
@@ -115,8 +129,12 @@ class Drawing:
             if line.low is not None and line.high is not None and len(lines) <= _MAX_BANDS:
                 self._band(line, to_x, to_y, bottom, hue)
             dashed = f' stroke-dasharray="{dash}"' if dash else ""
-            self._parts.append(f'<path class="l h{hue}"{dashed} d="{_path(places)}"/>')
-            ends.append(next(((px, py, hue) for px, py in reversed(places) if math.isfinite(py) and px <= right + 1), None))
+            stretches = _stretches(places)
+            if path := "".join("M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in one) for one in stretches if len(one) > 1):
+                self._parts.append(f'<path class="l h{hue}"{dashed} d="{path}"/>')
+            for [(px, py)] in (one for one in stretches if len(one) == 1):  # no line leads to it: a dot shows that it is there
+                self._parts.append(f'<circle class="f{hue}" cx="{px:.1f}" cy="{py:.1f}" r="{_DOT_PX}"/>')
+            ends.append((*stretches[-1][-1], hue) if stretches else None)
         self._parts.append("</g>")
         self._ends([(one, label) for one, label in zip(ends, labels, strict=False) if one is not None], right, top, bottom)
         return self.close()
@@ -152,7 +170,7 @@ class Drawing:
         values = values[:rows]
         finite = [value for _, value in values if math.isfinite(value)]
         low, high = min([0.0, *finite]), max([0.0, *finite])
-        names = [cut(run.name, 22) for run, _ in values]
+        names = [cut(run.name, min(22, int(self.width / _NAMES_SHARE / _CHAR_PX))) for run, _ in values]
         left, right = 22 + _CHAR_PX * max(map(len, names)), self.width - 80.0
         to_x = _scale(low, high if high > low else low + 1, left, right)
         step = min(26.0, (self.height - 62) / len(values))
@@ -197,15 +215,13 @@ class Drawing:
 
 def _style(run: RunInfo) -> tuple[int, str]:
     """Return the hue and dash of a run, as on every page of the portal."""
-    chosen = run.tags.get(_COLOUR_TAG, "")
-    at = int(chosen) - 1 if chosen.isdecimal() and 1 <= int(chosen) <= len(HUES) else max(0, run.number - 1)
+    at = _HUE_BY_TAG.get(run.tags.get(_COLOUR_TAG, ""), max(0, run.number - 1))
     return at % len(HUES), DASHES[at // len(HUES) % len(DASHES)]
 
 
 def _escaped(text: str) -> str:
     """Return text within markup; what XML cannot hold at all goes."""
-    legal = "".join(char for char in text if char >= " " and not "\ud800" <= char <= "\udfff" and char not in "\ufffe\uffff")
-    return escape(legal, {'"': "&quot;", "'": "&#39;"})
+    return escape(_ILLEGAL.sub("", text), {'"': "&quot;", "'": "&#39;"})
 
 
 def cut(text: str, most: int) -> str:
@@ -215,13 +231,42 @@ def cut(text: str, most: int) -> str:
     return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    parts, is_down = [], False
-    for px, py in places:
-        if math.isfinite(py):
-            parts.append(f"{'L' if is_down else 'M'}{px:.1f} {py:.1f}")
-        is_down = math.isfinite(py)
-    return "".join(parts)
+def _last(line: Line, until: float) -> float:
+    there = zip(reversed(line.x), reversed(line.y), strict=True)
+    return next((value for at, value in there if at <= until and math.isfinite(value)), math.nan)
+
+
+def _within(line: Line, zoom: tuple[float, float], *, is_log: bool) -> Line:
+    """Return what a zoom shows of a line: points beyond it, which may be far, become the places where it enters and leaves."""
+    start, end = zoom
+    first, last = bisect_left(line.x, start), bisect_right(line.x, end)
+    comes = first > 0 and start not in line.x[first : first + 1]
+    goes = last < len(line.x) and end not in line.x[last - 1 : last]
+
+    def shown(values: list[float]) -> list[float]:
+        enters, leaves = (_crossing(line.x, values, row, at, is_log=is_log) for row, at in ((first, start), (last, end)))
+        return [*[enters] * comes, *values[first:last], *[leaves] * goes]
+
+    low, high = (None if values is None else shown(values) for values in (line.low, line.high))
+    return Line(line.run, [*[start] * comes, *line.x[first:last], *[end] * goes], shown(line.y), low, high)
+
+
+def _crossing(xs: list[float], ys: list[float], row: int, at: float, *, is_log: bool) -> float:
+    """Return the height at which a line, straight as it is drawn, passes x = `at` on its way to a row; NaN where it does not."""
+    if not 0 < row < len(xs):
+        return math.nan
+    (x0, x1), (y0, y1) = xs[row - 1 : row + 1], ys[row - 1 : row + 1]
+    share = (at / 2 - x0 / 2) / ((x1 / 2 - x0 / 2) or 1.0)  # halved: see `_scale`
+    if not is_log:
+        return y0 * (1 - share) + y1 * share
+    if not (0 < y0 < math.inf and 0 < y1 < math.inf):
+        return math.nan
+    return math.exp(min(math.log(y0) * (1 - share) + math.log(y1) * share, math.log(_HUGE)))
+
+
+def _stretches(places: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Return the parts of a line between its gaps."""
+    return [list(part) for is_there, part in groupby(places, lambda place: math.isfinite(place[1])) if is_there]
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
@@ -262,7 +307,8 @@ def _ticks(low: float, high: float, most: int, steps: Sequence[float] = ()) -> l
 def _decades(low: float, high: float) -> list[tuple[float, str]]:
     powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
     if len(powers) < 2:
-        marks = [first * 10.0**power for power in range(powers.start - 1, powers.stop + 1) for first in (1, 2, 5)]
+        around = range(powers.start - 1, min(powers.stop, _MAX_POWER) + 1)
+        marks = [first * 10.0**power for power in around for first in (1, 2, 5)]
         seen = [(mark, _compact(mark)) for mark in marks if low <= mark <= high]
         return seen if len(seen) > 1 else _ticks(low, high, 4)
     return [(10.0**power, _compact(10.0**power)) for power in powers[:: max(1, len(powers) // 6)]]
