@@ -340,6 +340,12 @@ def test_any_numbers_make_a_well_formed_picture(
         assert not re.search(r"nan|inf", " ".join(placed)), drawn
 
 
+def test_text_that_xml_cannot_hold_is_left_out() -> None:
+    picture = ET.fromstring(Drawing("light", (300, 200), "a\tb\nc\r\x00\x1f\ufffe\uffff\ud800-\udfff\ufffd😀", "").close())
+
+    assert _texts(picture)[0] == "a\tb\nc-\ufffd😀"
+
+
 def test_a_picture_has_the_portals_colours() -> None:
     source = (Path(__file__).parent.parent / "portal" / "src" / "charts" / "colours.ts").read_text()
     found = [
@@ -578,6 +584,29 @@ def test_a_chart_goes_on_in_the_frame_and_says_when_the_server_is_away(page: Pag
                 expect(frame.locator("main")).to_contain_text("all 4 points kept")
                 page.goto("about:blank")
     troubles[:] = [one for one in troubles if "ERR_CONNECTION_REFUSED" not in one and "net::" not in one]
+
+
+@pytest.mark.browser
+def test_a_frame_says_when_the_server_fails_while_its_events_go_on(page: Page, tmp_path: Path, troubles: list[str]) -> None:
+    writer = Writer("r", experiment="e").start(name="r", start_ms=T0_MS).log("loss", 1.0, 0).log("loss", 0.5, 1)
+    with closing(LocalStore(tmp_path / "w")) as store, serve_to(page, tmp_path / "w") as server:
+        store.apply(writer.batch())
+        page.set_viewport_size({"width": 320, "height": 240})
+        page.goto(f"{server.url}/embed/runs/r?panel=metric%3Aloss")
+        expect(page.locator("main")).to_contain_text("all 2 points kept")
+        failing = {"error": {"code": "INTERNAL", "message": "The disk is on fire."}}
+        page.route("**/api/v1/series**", lambda route: route.fulfill(status=500, json=failing))
+        store.apply(writer.log("loss", 0.25, 2).batch())
+
+        expect(page.get_by_test_id("embed-trouble")).to_have_text("not up to date: The disk is on fire.")
+        expect(page.locator("main")).to_contain_text("all 2 points kept")
+        assert fits(page)
+        assert barriers(page) == []
+
+        page.unroute("**/api/v1/series**")
+        expect(page.locator("main")).to_contain_text("all 3 points kept")
+        expect(page.get_by_test_id("embed-trouble")).to_have_count(0)
+    troubles[:] = [text for text in troubles if "500" not in text]
 
 
 @pytest.mark.browser

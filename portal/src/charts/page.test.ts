@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Figure } from "./figure";
 import type { Shown } from "./frame";
-import { type PageFile, toHtml } from "./page";
+import { factsOf, type PageFile, toHtml } from "./page";
 import type { Picture } from "./picture";
 import type { Paper } from "./surface";
 
@@ -54,6 +54,17 @@ function dataOf(html: string) {
   const [, json = ""] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(html) ?? [];
   return JSON.parse(json);
 }
+
+test("the filter of runs and the search for panels have names of their own", () => {
+  const facts = factsOf({ source: "http://h/experiments/a?q=lr&find=loss", search: "loss", runs: [] });
+  const ofRun = factsOf({ source: "http://h/runs/a?q=loss", search: "loss", runs: [] });
+
+  expect(facts.slice(1)).toEqual([
+    ["Filter", "lr"],
+    ["Panels sought", "loss"],
+  ]);
+  expect(ofRun.slice(1)).toEqual([["Panels sought", "loss"]]);
+});
 
 describe("a file of panels", () => {
   test("holds no markup that a name brought", async () => {

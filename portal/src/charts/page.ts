@@ -392,19 +392,24 @@ interface View {
   sections: { title: string; panels: { name: string; shown: Shown | null }[] }[];
 }
 
-export function viewFile({ title, source, search, runs, refs, sections }: View): Promise<string> {
+/** What a view was: which runs, and which of their panels. */
+export function factsOf({ source, search, runs }: Pick<View, "source" | "search" | "runs">): [string, string][] {
   const experiments = [...new Set(runs.map((run) => run.experiment))];
   const facts: [string, string][] = [[t("Experiment"), experiments.slice(0, 5).join(", ")]];
   if (runs.length > 1) facts.push([t("Runs"), String(runs.length)]);
-  if (search !== "") facts.push([t("Filter"), search]);
   const url = new URL(source);
   const filter =
     url.pathname === "/runs" || url.pathname.startsWith("/experiments/") ? url.searchParams.get("q") : null;
   if (filter !== null) facts.push([t("Filter"), filter]);
+  if (search !== "") facts.push([t("Panels sought"), search]);
+  return facts;
+}
+
+export function viewFile({ title, source, search, runs, refs, sections }: View): Promise<string> {
   const page: PageFile = {
     title,
     source,
-    facts,
+    facts: factsOf({ source, search, runs }),
     runs: refs.slice(0, MAX_LISTED).map(({ label, ink, dash, href, group }) => ({
       label,
       ink,

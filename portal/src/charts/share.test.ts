@@ -172,6 +172,14 @@ describe("a picture by the server", () => {
     expect(imagePath("/runs/a", nothing, "loss", ["a"], { ...view, ...changed }, {})).toBeNull();
   });
 
+  test("is not offered of more runs than the server draws", () => {
+    const runs = (n: number) => Array.from({ length: n }, (_, at) => `r${at}`);
+
+    expect(imagePath("/compare", nothing, "loss", runs(50), view, {})).toContain("r49");
+    expect(imagePath("/compare", nothing, "loss", runs(51), view, {})).toBeNull();
+    expect(imagePath("/experiments/e", nothing, "loss", runs(51), view, {})).toBeNull();
+  });
+
   test("in Markdown leads to where it is alive", () => {
     expect(markdownImage("http://h/i.svg?a=(1)", "http://h/embed/runs/a", "a]b")).toBe(
       "[![a\\]b](http://h/i.svg?a=%281%29)](http://h/embed/runs/a)",

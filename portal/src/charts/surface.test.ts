@@ -27,6 +27,7 @@ const line = (y: number[]): Mark => ({
 describe("a file of markup", () => {
   test("has no name as markup and no sign that XML forbids", () => {
     expect(escaped(`<b a="1" b='2'>&\u0000\u0008`)).toBe("&lt;b a=&quot;1&quot; b=&#39;2&#39;&gt;&amp;");
+    expect(escaped("a\tb\nc\r\u001f\ufffe\uffff\ud800-\udfff\ufffd\u{1f600}")).toBe("a\tb\nc-\ufffd\u{1f600}");
     const surface = new SvgSurface();
     surface.text("</text><script>alert(1)</script>", 0, 0, { fill: "#000", size: 11 });
 

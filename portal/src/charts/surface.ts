@@ -142,12 +142,11 @@ export function canvasSurface(ctx: CanvasRenderingContext2D): Surface {
 }
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+/** XML 1.0, section 2.2, without the carriage return, which would come back as a line feed; as in server/drawing.py. */
+const ILLEGAL = /[^\t\n\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu;
 /** Text within markup; what XML cannot hold at all goes. */
 export function escaped(text: string): string {
-  return Array.from(text)
-    .filter((char) => char >= " " || char === "\t" || char === "\n")
-    .join("")
-    .replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
+  return text.replace(ILLEGAL, "").replace(/[&<>"']/g, (char) => ENTITIES[char] ?? char);
 }
 
 /** Collects markup; `close` makes the file. */
