@@ -65,11 +65,6 @@ export class ApiError extends Error {
   get isUnreachable(): boolean {
     return this.code === "UNREACHABLE" || this.status >= 502;
   }
-
-  /** The server stumbled: the same request may succeed in a moment. When it is away, the event stream tells of its return. */
-  get isWorthAnother(): boolean {
-    return this.status >= 500;
-  }
 }
 
 /** Requests under way, apart from the event stream. */
@@ -92,14 +87,20 @@ async function send(
   try {
     return await answered(path, init);
   } catch (error) {
-    if (error instanceof ApiError && error.isTrouble && signal?.aborted !== true) troubles.tell(error);
+    if (error instanceof ApiError && error.isTrouble && signal?.aborted !== true && !isEdit(method, path))
+      troubles.tell(error);
     throw error;
   } finally {
     requests.pending--;
   }
 }
 
-/** Hears of each request that failed through the server's fault. */
+/** An edit that failed is said where it was made; what is shown is as true as before. */
+function isEdit(method: string, path: string): boolean {
+  return ["PUT", "PATCH", "DELETE"].includes(method) || /\/(edit|delete|gc)$/.test(path);
+}
+
+/** Hears of each question that failed through the server's fault. */
 export const troubles: { tell: (error: ApiError) => void } = { tell: () => undefined };
 
 async function answered(path: string, init: RequestInit): Promise<Response> {

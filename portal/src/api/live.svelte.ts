@@ -13,6 +13,8 @@ type Listener = (changes: Change[] | null) => void;
 const BATCH_MS = 100;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 15_000;
+/** What fails for good is asked once in so long. */
+const HEAL_MAX_MS = 60_000;
 /** Shorter absences than this (a click through tabs) keep the stream. */
 const HIDDEN_GRACE_MS = 20_000;
 /** A blink of the network is not worth a banner. */
@@ -131,7 +133,7 @@ class Live {
     else if (error.code !== "UNREACHABLE" && Date.now() - this.#failingMs > LOST_AFTER_MS) this.trouble = error.message;
     if (this.#healTimer !== 0) return;
     const delayMs = this.#healMs;
-    this.#healMs = Math.min(this.#healMs * 1.7, RETRY_MAX_MS);
+    this.#healMs = Math.min(this.#healMs * 1.7, HEAL_MAX_MS);
     this.#healTimer = window.setTimeout(() => this.#heal(), delayMs);
   }
 

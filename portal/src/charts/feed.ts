@@ -44,8 +44,6 @@ const MAX_SERIES = 100;
 const MAX_REQUESTS = 2;
 const FRAME_MS = 16;
 /** A server that stumbled is asked again, more and more seldom. */
-const RETRY_MIN_MS = 4_000;
-const RETRY_MAX_MS = 60_000;
 /** Numbers kept of charts that have gone: some tens of megabytes. */
 const MAX_KEPT_ROWS = 400_000;
 
@@ -58,8 +56,6 @@ class SeriesFeed {
   #running = 0;
   #timer = 0;
   #pace: { ask: () => void } | null = null;
-  #retryTimer = 0;
-  #retryMs = RETRY_MIN_MS;
 
   /** Deliver now, and again after each change, until the returned function is called. */
   watch(want: Want, deliver: Deliver, fail: (error: ApiError) => void): () => void {
@@ -201,27 +197,17 @@ class SeriesFeed {
         if (request.abort.signal.aborted) continue;
         for (const watcher of entry.watchers) watcher.fail(reason);
       }
-      // Somebody came back to it before the abort was through. What could not be reached waits for the event stream to say "ask again".
+      // Somebody came back to it before the abort was through. What failed waits for the event stream to say "ask again".
       if (request.abort.signal.aborted && wanted.some((entry) => entry.watchers.size > 0)) this.#ask();
-      else if (reason.isWorthAnother && !request.abort.signal.aborted) this.#retryLater();
       return;
     }
-    this.#retryMs = RETRY_MIN_MS;
     // What became stale meanwhile.
     if (wanted.some((entry) => entry.stale.size > 0 && entry.watchers.size > 0)) this.#pace?.ask();
   }
 
   /** Ask now for all that is missing. */
   retry(): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = 0;
     this.#ask();
-  }
-
-  #retryLater(): void {
-    if (this.#retryTimer !== 0) return;
-    this.#retryTimer = window.setTimeout(() => this.retry(), this.#retryMs);
-    this.#retryMs = Math.min(RETRY_MAX_MS, 2 * this.#retryMs);
   }
 
   async #read(want: Want, runIds: string[], entries: Entry[], signal: AbortSignal): Promise<SeriesBuckets[]> {

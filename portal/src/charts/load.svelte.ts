@@ -1,15 +1,10 @@
 /** What a panel reads of each of its runs: again when what it asks for changes, when a lost connection is back, and when people say so.
  *
- * A run that cannot be read (removed for good a moment ago) leaves the others standing; a panel fails when none can be read. A server
- * that answers with an error of its own is asked again, more and more seldom.
+ * A run that cannot be read (removed for good a moment ago) leaves the others standing; a panel fails when none can be read.
  */
 
 import { untrack } from "svelte";
-import { ApiError } from "../api/client";
 import { live } from "../api/live.svelte";
-
-const RETRY_MIN_MS = 4_000;
-const RETRY_MAX_MS = 60_000;
 
 /** To be made while a component starts: its effects live as long as that component. */
 export class EachRun<T> {
@@ -18,7 +13,6 @@ export class EachRun<T> {
   problem = $state("");
   isLoaded = $state(false);
   #asked = $state(0);
-  #retryMs = RETRY_MIN_MS;
 
   /** `ids` and `read` are called in an effect: whatever they use is watched. No ids: nothing is asked. */
   constructor(ids: () => readonly string[], read: (id: string) => Promise<T>) {
@@ -28,7 +22,6 @@ export class EachRun<T> {
       if (wanted.length === 0) return;
       const reads = wanted.map(async (id) => [id, await read(id)] as const);
       let isGone = false;
-      let timer = 0;
       void Promise.allSettled(reads).then((answers) => {
         if (isGone) return;
         const good = answers.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
@@ -37,17 +30,12 @@ export class EachRun<T> {
           this.found = new Map(good);
           this.isLoaded = true;
           this.problem = "";
-          this.#retryMs = RETRY_MIN_MS;
           return;
         }
         this.problem = bad instanceof Error ? bad.message : String(bad);
-        if (!(bad instanceof ApiError && bad.isWorthAnother)) return;
-        timer = window.setTimeout(() => this.again(), this.#retryMs);
-        this.#retryMs = Math.min(RETRY_MAX_MS, 2 * this.#retryMs);
       });
       return () => {
         isGone = true;
-        clearTimeout(timer);
       };
     });
     $effect(() => live.subscribe((changes) => changes === null && this.again()));
