@@ -789,9 +789,8 @@ def test_a_server_that_stumbles_or_dies_is_said_on_the_panel_and_mended(page: Pa
         assert barriers(page) == []
         for pattern in patterns:
             page.unroute(pattern)
-        card(page, "loss").get_by_role("button", name="Try again").click()
-        expect(card(page, "loss")).to_contain_text("all 5 points kept")
-        expect(card(page, "answer")).to_contain_text("text 4")  # by itself
+        expect(card(page, "loss")).to_contain_text("all 5 points kept")  # by itself
+        expect(card(page, "answer")).to_contain_text("text 4")
         expect(problems).to_have_count(0)
         for pattern in patterns:
             page.route(pattern, lambda route: route.abort())
