@@ -21,6 +21,8 @@ export type Mark =
       high: Numbers;
       ink: Ink | Ink[];
       alpha?: number;
+      /** Cells of a matrix: a gap above each as there is beside it. */
+      areCells?: boolean;
     }
   | { kind: "whiskers"; x: Numbers; low: Numbers; high: Numbers; ink: Ink }
   | { kind: "rule"; axis: "x" | "y"; at: number; ink: Ink; dash?: number[] }

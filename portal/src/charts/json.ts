@@ -83,9 +83,10 @@ export function confusionFigure(
       kind: "bars",
       left: of(({ j }) => j - 0.5),
       right: of(({ j }) => j + 0.5),
-      low: of(({ i }) => n - 1 - i - 0.49),
-      high: of(({ i }) => n - 1 - i + 0.49),
+      low: of(({ i }) => n - 1 - i - 0.5),
+      high: of(({ i }) => n - 1 - i + 0.5),
       ink: places.map(({ value }) => shade(value / most)),
+      areCells: true,
     },
   ];
   if (n <= MAX_WORDED) {
