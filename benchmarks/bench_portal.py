@@ -270,13 +270,11 @@ def grid(browser: Browser, url: str, repeats: int, size: Grid) -> None:
         pointing(page, wire)
 
 
-def names(browser: Browser, url: str, count: int) -> None:
+def names(browser: Browser, url: str, repeats: int, count: int) -> None:
     print(f"{count:,} metric names")
+    opening(browser, url, "/experiments/many-names?charts=all", repeats)
     with fresh(browser) as (page, wire):
-        one = opened(page, wire, f"{url}/experiments/many-names?charts=all")
-        line("page to the first chart", f"{one.first_ms:,.0f} ms", "1,000 ms")
-        line("sent by then", f"{one.bytes / 1e6:.2f} MB", "1.00 MB")
-        line("heap", f"{one.heap_mb:.0f} MB", "120 MB")
+        opened(page, wire, f"{url}/experiments/many-names?charts=all")
         field = page.get_by_placeholder("Find in")
         began = page.evaluate("performance.now()")
         field.fill("layer.1/.*norm$")
@@ -284,13 +282,11 @@ def names(browser: Browser, url: str, count: int) -> None:
         line("search: from the text to the charts found", f"{took:,.0f} ms")
 
 
-def long(browser: Browser, url: str, run_id: str, count: int) -> None:
+def long(browser: Browser, url: str, repeats: int, run_id: str, count: int) -> None:
     print(f"a series of {count:,} points")
+    opening(browser, url, f"/runs/{run_id}", repeats)
     with fresh(browser) as (page, wire):
-        one = opened(page, wire, f"{url}/runs/{run_id}")
-        line("page to the first chart", f"{one.first_ms:,.0f} ms", "1,000 ms")
-        line("sent by then", f"{one.bytes / 1e6:.2f} MB", "1.00 MB")
-        line("heap", f"{one.heap_mb:.0f} MB", "120 MB")
+        opened(page, wire, f"{url}/runs/{run_id}")
         panel = page.locator('[data-metric="train/loss"]').first
         box = panel.locator(".u-over").bounding_box()
         assert box is not None
@@ -359,8 +355,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), **options)
         print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Chromium {browser.version}")
         grid(browser, url, repeats, size)
-        names(browser, url, wide)
-        long(browser, url, run_id, points)
+        names(browser, url, repeats, wide)
+        long(browser, url, repeats, run_id, points)
         if given.peers:
             beside(browser, folder, size, given.cache)
         browser.close()
