@@ -308,7 +308,7 @@ export function paintMark(surface: Surface, mark: Mark, box: Box, { x, y }: Scal
           left: from,
           top: upper,
           width: Math.max(1, Math.round(Math.max(left, right)) - from - 1),
-          height: Math.round(Math.max(top, bottom)) - upper - (mark.areCells === true ? 1 : 0),
+          height: Math.max(mark.areCells ? 1 : 0, Math.round(Math.max(top, bottom)) - upper - (mark.areCells ? 1 : 0)),
         });
         kept.push(at);
       }
