@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from tests.browser import launch
 from tests.servers import serve
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
@@ -36,8 +36,7 @@ def main() -> None:
         subprocess.run([*demo, "--scale", "runs=2k", "--scale", "50x10x2000"], check=True, stdout=subprocess.DEVNULL)
         subprocess.run(demo, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "TRACKLOG_QUIET": "1"})
         with serve(workspace) as server, sync_playwright() as playwright:
-            system = shutil.which("chromium") or shutil.which("chromium-browser")
-            browser = playwright.chromium.launch(executable_path=system, args=["--no-sandbox", "--disable-gpu"])
+            browser = launch(playwright)
             for theme in ("light", "dark"):
                 context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=theme)
                 page = context.new_page()

@@ -20,12 +20,18 @@ import pytest
 from tests.servers import RunningServer, serve
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Download, Page
+    from playwright.sync_api import Browser, Download, Page, Playwright
 
 TIMEOUT_MS = 15_000  # for machines that do other things as well
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 _AXE = Path(__file__).parent.parent / "portal" / "node_modules" / "axe-core" / "axe.min.js"
 _SERIOUS = ("serious", "critical")
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the system's Chromium, or else the one that playwright brought."""
+    system = shutil.which("chromium") or shutil.which("chromium-browser")
+    return playwright.chromium.launch(executable_path=system, args=_ARGUMENTS)
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +42,8 @@ def browser() -> Iterator[Browser]:
 
     assert (PORTAL / "index.html").is_file(), "the portal is not built; run: make portal"
     expect.set_options(timeout=TIMEOUT_MS)
-    system = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system, args=_ARGUMENTS)
+        browser = launch(playwright)
         yield browser
         browser.close()
 

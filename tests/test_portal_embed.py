@@ -746,6 +746,14 @@ def test_tables_and_comparisons_are_shared_too(page: Page, gallery: RunningServe
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _page_file(page: Page, file: Path) -> Path:
+    """Download what the open menu gives as a page, and return it as a file."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as a page").click()
+    file.write_text(text_of(download.value))
+    return file
+
+
 @contextlib.contextmanager
 def _opened(browser: Browser, file: Path, theme: str) -> Iterator[Page]:
     """A downloaded page as it opens from a disk, without any network; fails on an error or a request."""
@@ -769,10 +777,7 @@ def test_a_panel_as_a_page_opens_from_a_disk_with_exact_values_and_data(
     chart = page.locator("[data-metric='train/loss']")
     expect(chart).to_contain_text("all 80 points kept")
     chart.get_by_role("button", name="Share loss").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download as a page").click()
-    file = tmp_path / "loss.html"
-    file.write_text(text_of(download.value))
+    file = _page_file(page, tmp_path / "loss.html")
 
     for theme in ("light", "dark"):
         with _opened(browser, file, theme) as saved:
@@ -800,10 +805,7 @@ def test_a_whole_view_is_one_file_with_all_its_panels(
     page.set_viewport_size({"width": 1000, "height": 400})  # most panels are out of view
     page.goto(f"{gallery.url}/experiments/nets?charts=all&q=net")
     page.get_by_role("button", name="Share these charts").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download as a page").click()
-    file = tmp_path / "nets.html"
-    file.write_text(text_of(download.value))
+    file = _page_file(page, tmp_path / "nets.html")
 
     assert file.stat().st_size < 120_000
     with _opened(browser, file, "dark") as saved:
@@ -827,10 +829,7 @@ def test_a_whole_view_is_one_file_with_all_its_panels(
 def test_the_table_of_runs_is_a_page_as_well(page: Page, browser: Browser, gallery: RunningServer, tmp_path: Path) -> None:
     page.goto(f"{gallery.url}/experiments/nets?q=net&order=name")
     page.get_by_role("button", name="Take the table along").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download as a page").click()
-    file = tmp_path / "table.html"
-    file.write_text(text_of(download.value))
+    file = _page_file(page, tmp_path / "table.html")
 
     with _opened(browser, file, "dark") as saved:
         expect(saved.get_by_role("heading", name="nets")).to_be_visible()
@@ -846,10 +845,7 @@ def test_numbers_and_tables_of_words_are_in_the_file_too(
 ) -> None:
     page.goto(f"{gallery.url}/runs/{_id(gallery, 'net-1')}")
     page.get_by_role("button", name="Share these charts").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download as a page").click()
-    file = tmp_path / "net.html"
-    file.write_text(text_of(download.value))
+    file = _page_file(page, tmp_path / "net.html")
 
     with _opened(browser, file, "light") as saved:
         expect(saved.locator("main > .panels > figure")).to_have_count(5)
@@ -864,10 +860,7 @@ def test_names_that_are_markup_stay_text_in_every_form(
 ) -> None:
     page.goto(f"{gallery.url}/runs/odd")
     page.get_by_role("button", name="Share these charts").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download as a page").click()
-    file = tmp_path / "odd.html"
-    file.write_text(text_of(download.value))
+    file = _page_file(page, tmp_path / "odd.html")
     with _opened(browser, file, "light") as saved:
         expect(saved.get_by_role("heading", name=MARKUP)).to_be_visible()
         expect(saved.locator("img")).to_have_count(0)

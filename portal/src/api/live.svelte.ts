@@ -209,3 +209,23 @@ export function paced(refresh: () => Promise<void>, intervalMs = 1_000): { ask: 
     },
   };
 }
+
+/**
+ * Runs `refresh` now, after changes that `concerns` picks out, and when changes were missed, at most once per `intervalMs`, until the
+ * returned function is called.
+ */
+export function follow(
+  refresh: () => Promise<void>,
+  concerns: (changes: Change[]) => boolean,
+  intervalMs?: number,
+): () => void {
+  const pace = paced(refresh, intervalMs);
+  pace.ask();
+  const stop = live.subscribe((changes) => {
+    if (changes === null || concerns(changes)) pace.ask();
+  });
+  return () => {
+    stop();
+    pace.stop();
+  };
+}

@@ -17,25 +17,31 @@ export interface Bar {
   href?: string;
 }
 
-/** One bar for each group of runs, from their mean or median; runs without a group keep theirs. Groups come in their order. */
-export function averaged(bars: Bar[], refs: readonly RunRef[], centre: Centre, spread: Spread): Bar[] {
-  const byId = new Map(refs.map((ref) => [ref.id, ref]));
+/**
+ * A bar for each run that has a value, and one for each group of runs, from their mean or median. Groups come first, in their order.
+ *
+ * @param values by id of a run.
+ */
+export function barsOf(
+  runs: readonly RunRef[],
+  values: ReadonlyMap<string, number>,
+  { centre, spread }: { centre: Centre; spread: Spread },
+): Bar[] {
   const alone: Bar[] = [];
   const members = new Map<string, { at: number; values: number[] }>();
-  for (const bar of bars) {
-    const ref = byId.get(bar.run);
-    if (ref === undefined || ref.group === null) alone.push(bar);
-    else {
-      const known = members.get(ref.group);
-      if (known === undefined) members.set(ref.group, { at: ref.groupAt, values: [bar.value] });
-      else known.values.push(bar.value);
-    }
+  for (const { id, label, ink, href, group, groupAt } of runs) {
+    const value = values.get(id);
+    if (value === undefined) continue;
+    const known = members.get(group ?? "");
+    if (group === null) alone.push({ run: id, label, ink, value, href });
+    else if (known === undefined) members.set(group, { at: groupAt, values: [value] });
+    else known.values.push(value);
   }
   const inOrder = [...members].sort(([, a], [, b]) => a.at - b.at);
-  const means = inOrder.map(([group, { at, values }]): Bar => {
-    const found = spreadOver(values, centre, spread);
-    const bar = { run: "", label: `${group} ×${values.length}`, ink: styleAt(at).hue, value: found.centre };
-    return values.length < 2 || spread === "none" ? bar : { ...bar, spread: [found.low, found.high] };
+  const means = inOrder.map(([group, { at, values: list }]): Bar => {
+    const found = spreadOver(list, centre, spread);
+    const bar = { run: "", label: `${group} ×${list.length}`, ink: styleAt(at).hue, value: found.centre };
+    return list.length < 2 || spread === "none" ? bar : { ...bar, spread: [found.low, found.high] };
   });
   return [...means, ...alone];
 }

@@ -1,17 +1,9 @@
-import { live, paced } from "../../api/live.svelte";
+import { follow } from "../../api/live.svelte";
 import type { ChangeWhat } from "../../api/types";
 
 /** Runs `refresh` now and after each change of one of these kinds to a run (at most once a second), until the returned function is called. */
 export function watchRun(runId: string, kinds: ChangeWhat[], refresh: () => Promise<void>): () => void {
-  const pace = paced(refresh);
-  pace.ask();
-  const stop = live.subscribe((changes) => {
-    if (changes?.every((change) => change.run_id !== runId || !change.what.some((kind) => kinds.includes(kind))))
-      return;
-    pace.ask();
-  });
-  return () => {
-    stop();
-    pace.stop();
-  };
+  return follow(refresh, (changes) =>
+    changes.some((change) => change.run_id === runId && change.what.some((kind) => kinds.includes(kind))),
+  );
 }
