@@ -391,6 +391,9 @@ class Recorder:
                     collect()
                 except (OSError, TracklogError) as failure:  # the training is done; its record is not worth its failure
                     print(f"tracklog: {failure}", file=sys.stderr)  # noqa: T201
+            if self.before_end and status is not None and self._drainer is not None:
+                # Files go beside the records: who waits for the end of the run looks for them next.
+                self._drainer.flush(timeout_s, patience_s=PATIENCE_S)
         if self._monitor is not None:
             self._monitor.stop()
         self.wait_for_capture()
