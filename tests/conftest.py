@@ -9,11 +9,14 @@ import pytest
 
 from tests.browser import browser, page, troubles  # noqa: F401  (fixtures for every test)
 
+_MLFLOW_ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Take away TRACKLOG_* and give the test a home of its own; nothing is captured or printed unless a test asks."""
-    for name in [name for name in os.environ if name.startswith("TRACKLOG_")]:
+    # MLflow's client leaves the address of an earlier test's registry behind.
+    for name in [name for name in os.environ if name.startswith("TRACKLOG_") or name in _MLFLOW_ADDRESSES]:
         monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
