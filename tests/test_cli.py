@@ -402,25 +402,33 @@ def logged(tmp_path: Path) -> Iterator[LoggedRun]:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], ["one", "two", "loss 3", "four"]),
-        (["-n", "2"], ["loss 3", "four"]),
+        ([], ["one", "two", "loss 3", "four", "WARNING: five"]),
+        (["-n", "2"], ["four", "WARNING: five"]),
         (["-n", "0"], []),
         (["--stream", "stderr"], ["two"]),
         (["--grep", r"loss \d"], ["loss 3"]),
         (["--grep", "o", "-n", "2"], ["loss 3", "four"]),
+        (["--grep", "LOSS"], []),
+        (["--grep", "^LOSS", "-i"], ["loss 3"]),
+        (["--search", "3 LOSS"], ["loss 3"]),
+        (["--level", "Warning"], ["WARNING: five"]),
+        (["--count"], ["5"]),
+        (["--search", "o", "-c"], ["4"]),
     ],
-    ids=["all", "last", "none", "stream", "grep", "grep-last"],
+    ids=["all", "last", "none", "stream", "grep", "grep-last", "case", "any-case", "words", "level", "count", "count-words"],
 )
 def test_logs_prints_chosen_lines(logged: LoggedRun, options: list[str], expected: list[str]) -> None:
     logged.say("one")
     logged.say("two", stream="stderr")
-    logged.say("loss 3", "four")
+    logged.say("loss 3", "four", "WARNING: five")
 
     assert ok("logs", "talk", *options, "-w", logged.store.uri).splitlines() == expected
 
 
-def test_logs_refuses_a_broken_expression(logged: LoggedRun) -> None:
+def test_logs_refuses_what_it_cannot_search_for(logged: LoggedRun) -> None:
     assert "Cannot search" in refused(2, "logs", "talk", "--grep", "(", "-w", logged.store.uri)
+    assert "Unknown level" in refused(2, "logs", "talk", "--level", "loud", "-w", logged.store.uri)
+    assert "not both" in refused(2, "logs", "talk", "--grep", "a", "--search", "b", "-w", logged.store.uri)
 
 
 def test_logs_follows_until_the_run_ends(logged: LoggedRun) -> None:

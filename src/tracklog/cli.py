@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 from typer.core import TyperGroup
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tracklog.exchange import Report
     from tracklog.settings import Settings
-    from tracklog.storage import ArtifactInfo, MetricSummary, RunInfo, RunQuery, SeriesBuckets, Store
+    from tracklog.storage import ArtifactInfo, LogQuery, MetricSummary, RunInfo, RunQuery, SeriesBuckets, Store
 
 _SHORT_ID_CHARS = 8
 # How many params and metrics `ls` shows: the first pair that fits.
@@ -43,6 +44,7 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 _FOLLOW_S = 0.5  # how often `logs -f` asks
 _SLOW_S = 1.0  # a progress bar appears after this long
 _LOG_PAGE = 5000
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}  # Python's
 _GC_DAYS = 7.0  # a run removed by mistake can be brought back for a week
 
 
@@ -503,42 +505,66 @@ def logs(
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last so many lines.")] = None,
     stream: Annotated[str | None, typer.Option(help="Only this stream: stdout, stderr or logging.")] = None,
     rank: Annotated[int | None, typer.Option(min=0, help="Only the process of this rank.")] = None,
-    grep: Annotated[str | None, typer.Option(metavar="REGEX", help="Only lines in which this occurs.")] = None,
+    level: Annotated[str | None, typer.Option(help="Only of this level and above: debug, info, warning or error.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="WORDS", help="Only lines with all of these words, in any case.")] = None,
+    grep: Annotated[str | None, typer.Option(metavar="REGEX", help="Only lines in which this regular expression occurs.")] = None,
+    ignore_case: Annotated[bool, typer.Option("--ignore-case", "-i", help="Let --grep find letters in any case.")] = False,
+    count: Annotated[bool, typer.Option("--count", "-c", help="Print how many lines there are instead of them.")] = False,
     uri: _Uri = None,
 ) -> None:
-    """Print the console output of a run.
+    """Print the console output of a run, or search it.
+
+    The store searches, so that of a long log on a server only the lines that match are sent.
 
     \b
     Examples:
       tracklog logs 3f2a -n 50
-      tracklog logs sgd-digits/run-1 -f --grep loss
+      tracklog logs sgd-digits/run-1 -f --grep "loss (nan|inf)" -i
+      tracklog logs sgd-digits/run-1 --level warning --count
     """
-    import re
     from collections import deque
+
+    from tracklog.storage import LogQuery
 
     if stream not in (None, "stdout", "stderr", "logging"):
         raise InvalidValueError(
             f"Unknown stream `{stream}`. Expected stdout, stderr or logging.", parameter="stream", given=stream
         )
-    try:
-        pattern = re.compile(grep or "")
-    except re.error as error:
-        raise InvalidValueError(f"Cannot search for {grep!r}: {error}.", parameter="grep", given=grep) from error
+    if level is not None and level.lower() not in _LEVELS:
+        raise InvalidValueError(f"Unknown level `{level}`. Expected {', '.join(_LEVELS)}.", parameter="level", given=level)
+    if search is not None and grep is not None:
+        raise InvalidValueError("Give --search or --grep, not both.", parameter="grep", given=grep)
+    query = LogQuery(
+        text=search or grep or "",
+        regex=grep is not None,
+        ignore_case=grep is None or ignore_case,
+        level=0 if level is None else _LEVELS[level.lower()],
+        rank=rank,
+        stream=stream or "",
+        limit=_LOG_PAGE,
+        count=False,
+        budget_ms=1000,
+    )
+    is_filtered = bool(query.text or query.level or query.stream or rank is not None)
 
     def read(first: int) -> tuple[list[str], int]:
-        page = store.log_lines(run_id, first, _LOG_PAGE)
-        chosen = [
-            f"{one.logger}: {one.printed()}" if one.stream == "logging" and one.logger else one.printed()
-            for one in page.lines
-            if stream in (None, one.stream) and rank in (None, one.rank) and pattern.search(one.text)
-        ]
-        return chosen, page.first_line + len(page.lines)
+        if is_filtered:
+            found = store.search_log(run_id, msgspec.structs.replace(query, first_line=first))
+            chosen, end = [match.line for match in found.matches], found.next_line
+        else:
+            page = store.log_lines(run_id, first, _LOG_PAGE)
+            chosen, end = page.lines, page.first_line + len(page.lines)
+        said = [f"{one.logger}: {one.printed()}" if one.stream == "logging" and one.logger else one.printed() for one in chosen]
+        return said, end
 
     with _opened(uri) as store, contextlib.suppress(KeyboardInterrupt):
         run_id = _find(store, run).id
         position = 0
+        if count:
+            print(_count_lines(store, run_id, query) if is_filtered else store.log_lines(run_id, 0, 1).total_lines)
+            return
         if lines is not None:
-            if stream is None and rank is None and grep is None:
+            if not is_filtered:
                 position = max(0, store.log_lines(run_id, 0, 1).total_lines - lines)
             kept: deque[str] = deque(maxlen=lines)
             while True:
@@ -558,6 +584,15 @@ def logs(
                     return
                 time.sleep(_FOLLOW_S)
             position = end
+
+
+def _count_lines(store: Store, run_id: str, query: LogQuery) -> int:
+    counted = position = 0
+    while True:
+        found = store.search_log(run_id, msgspec.structs.replace(query, first_line=position, limit=0, count=True))
+        counted, position = counted + sum(found.counts), found.next_line
+        if found.is_done:
+            return counted
 
 
 def _print_lines(lines: Sequence[str] | Any) -> None:
@@ -746,8 +781,6 @@ def _opened(uri: str | None, *, create: bool = False) -> contextlib.closing[Stor
 
 def _search(store: Store, query: RunQuery, limit: int) -> tuple[list[RunInfo], int]:
     """Return at most `limit` runs (0: all) and how many there are."""
-    import msgspec
-
     from tracklog.storage import MAX_PAGE
 
     found: list[RunInfo] = []
@@ -821,8 +854,6 @@ def _complain(message: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    import msgspec
-
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
@@ -1428,8 +1459,6 @@ def _write_csv(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, t
 
 def _write_json(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, _: Path | None) -> int:
     import json
-
-    import msgspec
 
     words = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
     count = 0

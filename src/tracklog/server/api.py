@@ -55,7 +55,9 @@ from tracklog.storage import (
     ExperimentInfo,
     GcReport,
     GroupQuery,
+    LogMatches,
     LogPage,
+    LogQuery,
     RunGroups,
     RunInfo,
     RunKeys,
@@ -627,6 +629,12 @@ async def _log(request: Request) -> Response:
     return json_response(await _in_thread(_store(request).log_lines, request.path_params["run_id"], first, limit))
 
 
+async def _search_log(request: Request) -> Response:
+    asked = await _json_body(request, LogQuery)
+    search = partial(_store(request).search_log, request.path_params["run_id"], asked)
+    return json_response(await anyio.to_thread.run_sync(search, limiter=request.app.state.log_searches))
+
+
 async def _log_text(request: Request) -> Response:
     store, run_id = _store(request), request.path_params["run_id"]
     first = await _in_thread(store.log_lines, run_id, 0, _MAX_LOG_LINES)
@@ -1125,6 +1133,14 @@ ROUTES: list[Route] = [
         _log,
         query={"first_line": "from 0; negative: from the end", "limit": "1 to 10000"},
         answer=LogPage,
+    ),
+    Route(
+        "POST",
+        _RUN + "/log/search",
+        "Lines of the log that match; ask again from `next_line` until `is_done`",
+        _search_log,
+        body=LogQuery,
+        answer=LogMatches,
     ),
     Route("GET", _RUN + "/log.txt", "The whole log", _log_text, answer="text/plain"),
     Route(

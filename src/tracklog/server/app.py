@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -46,6 +47,7 @@ _log = logging.getLogger(__name__)
 
 PORTAL = Path(__file__).parent / "portal"
 _WORKERS = 8  # a store's calls block; SQLite gains nothing from more
+_LOG_SEARCHES = 2  # at a time: each works for as long as it may, others need threads too
 _TEXTS = {".js", ".css", ".json", ".svg"}  # of the portal; pictures and fonts are compressed already
 _GZIP_BYTES = 2048  # below that the header costs more than it saves
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "[::1]"}
@@ -100,6 +102,7 @@ def create_app(
         anyio.to_thread.current_default_thread_limiter().total_tokens = _WORKERS
         with tempfile.TemporaryDirectory(prefix="tracklog-uploads-") as temporary:
             app.state.staging = staging or temporary
+            app.state.log_searches = anyio.CapacityLimiter(_LOG_SEARCHES)
             yield
         await live.close()
 

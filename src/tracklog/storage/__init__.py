@@ -49,6 +49,8 @@ MAX_PAGE = 1000  # runs in one answer
 MAX_ACTIVITY_PAGE = 1000  # events in one answer
 MAX_BUCKETS = 20_000  # more than any screen has pixels
 DEFAULT_BUCKETS = 500
+LOG_SEGMENT_LINES = 1000  # matches of a search are counted for so many lines each
+MAX_LOG_MATCHES = 10_000  # lines in one answer
 MAX_VIEW_CHARS = 20_000  # of each text of a saved view; longer addresses are refused by proxies
 
 
@@ -383,6 +385,50 @@ class LogPage(msgspec.Struct, frozen=True):
     total_lines: int
 
 
+class LogQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which lines of a log, and how long to look for them.
+
+    `text`: words, or phrases between double quotes, all of which must occur in a line as a terminal shows it, so without
+    colours; "" finds all. `regex`: it is a regular expression instead, as Python's `re` has them. `level`: least level of Python
+    logging; a line counts as of the level that its text names near the start, else as INFO. `end_line`: of the lines before it.
+    `limit`: so many lines are returned; the rest is counted, or left to the next search without `count`. `budget_ms`: after
+    that time the search comes back with what it has, to be asked again from `next_line`; it does at least a little.
+    """
+
+    text: str = ""
+    regex: bool = False
+    ignore_case: bool = True
+    level: int = 0
+    rank: int | None = None
+    stream: str = ""
+    first_line: int = 0
+    end_line: int | None = None
+    limit: int = 100
+    count: bool = True
+    budget_ms: int = 250
+
+
+class LogMatch(msgspec.Struct, frozen=True, array_like=True):
+    """A line that a search found."""
+
+    number: int  # from 0
+    line: LogLine
+    # where the words are, [start, end, start, end, …] in characters of the line as a terminal shows it; of a line with
+    # very many, the first
+    ranges: list[int] = []
+
+
+class LogMatches(msgspec.Struct, frozen=True):
+    """What a search of a log found in the lines from `first_line` of the query up to `next_line`."""
+
+    matches: list[LogMatch]  # the first `limit` of them
+    first_segment: int  # number of the segment that counts[0] is of; a segment has LOG_SEGMENT_LINES lines
+    counts: list[int]  # lines that match, by segment; of the first and last segment only as far as it was searched
+    next_line: int  # where to go on
+    is_done: bool  # nothing is left to search
+    total_lines: int  # of the log
+
+
 class ArtifactInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of a run."""
 
@@ -561,6 +607,13 @@ class Store(Protocol):
 
     def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
         """Return lines of the run's log; a negative `first_line` counts from the end."""
+
+    def search_log(self, run_id: str, query: LogQuery) -> LogMatches:
+        """Return what a search of the run's log finds within its time.
+
+        Raises:
+            InvalidValueError: an expression that is none, or that takes too long.
+        """
 
     # `run_id` of the five methods below may also be the id of a logged model, which owns files as a run does.
     def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:

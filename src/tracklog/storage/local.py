@@ -80,7 +80,9 @@ from tracklog.storage import (
     ExperimentInfo,
     GcReport,
     GroupQuery,
+    LogMatches,
     LogPage,
+    LogQuery,
     MetricColumns,
     MetricSummary,
     RunGroups,
@@ -102,6 +104,7 @@ from tracklog.storage.catalog import plain as _plain
 from tracklog.storage.drain import recover
 from tracklog.storage.filters import param_number, param_text
 from tracklog.storage.groups import group_runs
+from tracklog.storage.log_search import LogSearch, Patterns, check_log_query
 from tracklog.storage.models import CatalogRegistry, no_logged_model
 from tracklog.storage.names import run_keys
 from tracklog.storage.points import (
@@ -133,6 +136,7 @@ _COMPACT_POINTS = 65_536
 _COMPACT_BATCHES = 256
 _KEPT_CHANGES = 100_000  # live readers that were away for longer start afresh
 _SHOWN_TEXT_CHARS = 1000
+_READ_LINES = 20_000  # of a log, in one go
 _STALE_STAGING_S = 24 * 3600  # an upload may be slow, not that slow
 _MAX_TABLE_ROWS = 10_000
 _REMEMBERED_RUNS = 1000  # whose series' keys are kept in memory; a server sees many runs come and go
@@ -243,6 +247,12 @@ _SET_STATUS = text(
     " error = CASE WHEN CAST(:keep_error AS INTEGER) = 1 THEN error ELSE CAST(:error AS TEXT) END"
     " WHERE pk = :pk AND (status_ms <= :time OR CAST(:late AS INTEGER) = 0)"
 ).bindparams(bindparam("end", type_=BigInteger), bindparam("error", type_=Text))
+# From the block that has line :first; found by the index, which `first_line + n > :first` would not be.
+_LOG_BLOCKS = text(
+    "SELECT first_line, n, data FROM logs WHERE run_pk = :run AND first_line < :end AND first_line >="
+    " COALESCE((SELECT max(l.first_line) FROM logs l WHERE l.run_pk = :run AND l.first_line <= :first), 0)"
+    " ORDER BY first_line LIMIT :limit"
+)
 _INSERT_CHANGE = text("INSERT INTO changes (run_id, experiment, what, time_ms) VALUES (:run, :experiment, :what, :now)")
 
 
@@ -345,6 +355,7 @@ class LocalStore:
         self.staging = self._blobs.staging  # what is written here is taken over by `put_artifact` without a copy
         self._series_pks: dict[int, dict[tuple[str, str, bool], int]] = {}
         self._compacting = threading.Lock()
+        self._patterns = Patterns()
         self.registry: Registry = CatalogRegistry(self._catalog, self._clock_ms, self._tell)
         self.traces: Traces = CatalogTraces(self._catalog, self._clock_ms)
 
@@ -1317,18 +1328,27 @@ class LocalStore:
             run = self._known_run(connection, run_id)
             total = run.log_lines
             first = max(0, total + first_line) if first_line < 0 else min(first_line, total)
-            rows = connection.execute(
-                text(
-                    "SELECT first_line, data FROM logs WHERE run_pk = :run AND first_line + n > :first AND first_line < :end"
-                    " ORDER BY first_line"
-                ),
-                {"run": run.pk, "first": first, "end": first + limit},
-            ).all()
+            rows = fetch(connection, _LOG_BLOCKS, {"run": run.pk, "first": first, "end": first + limit, "limit": limit})
         lines: list[LogLine] = []
-        for row in rows:
-            lines.extend(msgspec.msgpack.decode(zlib.decompress(row.data), type=list[LogLine]))
-        skip = first - rows[0].first_line if rows else 0
+        for _, _, data in rows:
+            lines.extend(msgspec.msgpack.decode(zlib.decompress(data), type=list[LogLine]))
+        skip = first - rows[0][0] if rows else 0
         return LogPage(lines=lines[skip : skip + limit], first_line=first, total_lines=total)
+
+    def search_log(self, run_id: str, query: LogQuery) -> LogMatches:
+        """See `Store.search_log`."""
+        check_log_query(query)
+        with self._catalog.read() as connection:
+            run = self._known_run(connection, run_id)
+            search = LogSearch(query, self._patterns, run.log_lines)
+            blocks = 1
+            while not search.is_over:
+                given = {"run": run.pk, "first": search.next_line, "end": search.end_line, "limit": blocks}
+                rows = fetch(connection, _LOG_BLOCKS, given)
+                search.take(rows)
+                # Small blocks many at once, large ones few: some MB are in memory.
+                blocks = max(1, min(256, _READ_LINES // rows[-1][1]))
+        return search.answer()
 
     def changes(self, since: int, limit: int = 1000) -> list[Change]:
         """See `Store.changes`."""
@@ -1622,6 +1642,7 @@ class LocalStore:
 
     def close(self) -> None:
         """See `Store.close`."""
+        self._patterns.close()
         self._catalog.close()
 
 

@@ -34,7 +34,9 @@ from tracklog.storage import (
     ExperimentInfo,
     GcReport,
     GroupQuery,
+    LogMatches,
     LogPage,
+    LogQuery,
     MetricColumns,
     RunGroups,
     RunInfo,
@@ -259,6 +261,10 @@ class RemoteStore:
     def log_lines(self, run_id: str, first_line: int = 0, limit: int = 1000) -> LogPage:
         """See `Store.log_lines`."""
         return self._get(LogPage, f"{_run(run_id)}/log", first_line=first_line, limit=limit)
+
+    def search_log(self, run_id: str, query: LogQuery) -> LogMatches:
+        """See `Store.search_log`."""
+        return self._post(LogMatches, f"{_run(run_id)}/log/search", query)
 
     def put_artifact(self, run_id: str, path: str, source: Path | BinaryIO, *, move: bool = False) -> ArtifactInfo:
         """See `Store.put_artifact`."""
