@@ -292,7 +292,7 @@ def test_people_name_describe_and_tag_a_run(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_test_id("deleted-notice")).to_have_count(0)
 
 
-def test_the_log_is_searched_filtered_wrapped_and_taken_along(page: Page, gallery: RunningServer) -> None:
+def test_the_log_is_searched_filtered_wrapped_and_taken_along(page: Page, gallery: RunningServer, troubles: list[str]) -> None:
     _open_run(page, gallery, "everything", "log")
     lines = page.get_by_test_id("log-line")
     last = lines.filter(has_text="step 399")
@@ -304,11 +304,36 @@ def test_the_log_is_searched_filtered_wrapped_and_taken_along(page: Page, galler
 
     page.keyboard.press("/")
     page.keyboard.type("step 20.? of the")
+    expect(page.get_by_test_id("log-count")).to_contain_text("0 of")
+    page.get_by_role("button", name="Regular expression").click()
     expect(page.get_by_test_id("log-count")).to_contain_text("11 of")  # 20, and 200 to 209
+    expect(lines.filter(has_text="step 200").locator(".mark").first).to_have_text("step 200")  # across its colour
     page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_text("11 lines copied")).to_be_visible()
     assert clipboard(page).splitlines()[1].startswith("step 200 of the log, <b>not bold</b>")
     lines.filter(has_text="step 200").get_by_role("button").click()
     expect(lines.filter(has_text="step 195")).to_be_in_viewport()  # now among its neighbours
+    at = page.get_by_test_id("log-at")
+    expect(at).to_have_text("2 of 11")
+    page.keyboard.press("N")
+    expect(lines.filter(has_text="step 15 of")).to_be_in_viewport()
+    page.get_by_placeholder("Search the log").press("Shift+Enter")
+    expect(at).to_have_text("11 of 11")
+    page.get_by_placeholder("Search the log").fill("step (20")
+    expect(page.get_by_role("alert")).to_contain_text("Cannot search for")
+    assert all("400 (Bad Request)" in one for one in troubles)
+    troubles.clear()
+    page.get_by_placeholder("Search the log").fill("STEP 200")
+    expect(page.get_by_test_id("log-count")).to_contain_text("1 of")
+    page.get_by_role("button", name="Match case").click()
+    expect(page.get_by_test_id("log-count")).to_contain_text("0 of")
+    page.get_by_role("button", name="Match case").click()
+    page.get_by_placeholder("Search the log").press("Enter")
+    expect(at).to_have_text("1 of 1")
+    page.get_by_role("button", name="Only matches").click()
+    expect(lines).to_have_count(1)
+    page.get_by_placeholder("Search the log").press("Escape")
+    expect(lines.filter(has_text="step 195")).to_be_in_viewport()  # where the search was left
 
     before = lines.filter(has_text="step 200").bounding_box()
     page.get_by_role("button", name="Wrap").click()

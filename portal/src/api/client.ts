@@ -12,7 +12,9 @@ import type {
   GcReport,
   GroupQuery,
   Json,
+  LogMatches,
   LogPage,
+  LogQuery,
   MetricColumns,
   MetricSummary,
   ParamValue,
@@ -124,8 +126,8 @@ async function answered(path: string, init: RequestInit): Promise<Response> {
   throw new ApiError(`The server answered ${response.status} ${response.statusText}.`, "BAD_ANSWER", response.status);
 }
 
-export async function json<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await send(method, path, body);
+export async function json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const response = await send(method, path, body, {}, signal);
   return (await response.json()) as T;
 }
 
@@ -369,6 +371,9 @@ export const api = {
 
   log: (runId: string, firstLine: number, limit: number) =>
     json<LogPage>("GET", `${at(runId)}/log?first_line=${firstLine}&limit=${limit}`),
+
+  searchLog: (runId: string, query: LogQuery, signal: AbortSignal) =>
+    json<LogMatches>("POST", `${at(runId)}/log/search`, query, signal),
 
   /** The files below a folder; "": all. */
   async artifacts(runId: string, folder = ""): Promise<ArtifactInfo[]> {

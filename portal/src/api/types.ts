@@ -274,6 +274,33 @@ export interface LogPage {
   total_lines: number;
 }
 
+/** See `LogQuery` in the server's document. */
+export interface LogQuery {
+  text?: string;
+  regex?: boolean;
+  ignore_case?: boolean;
+  level?: number;
+  rank?: number | null;
+  stream?: string;
+  first_line?: number;
+  end_line?: number | null;
+  limit?: number;
+  count?: boolean;
+  budget_ms?: number;
+}
+
+/** number (from 0), line, where the words are in it */
+export type LogMatch = [number, LogLine, number[]?];
+
+export interface LogMatches {
+  matches: LogMatch[];
+  first_segment: number;
+  counts: number[];
+  next_line: number;
+  is_done: boolean;
+  total_lines: number;
+}
+
 export interface ArtifactInfo {
   path: string;
   size_bytes: number;

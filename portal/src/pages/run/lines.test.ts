@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import type { LogLine } from "../../api/types";
-import { textSearch } from "../../ui/search";
-import { cells, levelOf, lineAt, lineTops, markSpans, pagedTops, passing } from "./lines";
+import { cells, levelOf, lineAt, lineTops, markSpans, unitsOf } from "./lines";
 
 const LINES: LogLine[] = [
   [1, "stdout", "step 1 loss 0.5"],
@@ -9,20 +8,6 @@ const LINES: LogLine[] = [
   [3, "log", "all is well", 20, "train"],
   [4, "log", "disk is full", 40, "train"],
 ];
-const any = textSearch("") as NonNullable<ReturnType<typeof textSearch>>;
-const steps = textSearch("step") as typeof any;
-
-test("lines pass by text, stream, rank and level", () => {
-  const ranks: LogLine[] = [
-    [1, "stdout", "a", 0, "", 0],
-    [2, "stdout", "b", 0, "", 1],
-  ];
-  expect(passing([...ranks, ...LINES], { search: any, stream: "", rank: 1, level: 0 })).toEqual([1]);
-  expect(passing(LINES, { search: steps, stream: "", rank: null, level: 0 })).toEqual([0, 1]);
-  expect(passing(LINES, { search: any, stream: "stderr", rank: null, level: 0 })).toEqual([1]);
-  expect(passing(LINES, { search: any, stream: "", rank: null, level: 30 })).toEqual([3]);
-  expect(passing(LINES, { search: any, stream: "", rank: null, level: 0 }, 3)).toEqual([3]);
-});
 
 test.each([
   ["2026-11-24 10:22:28,101 [WARNING] train: slow", 30],
@@ -37,20 +22,20 @@ test.each([
 });
 
 test("escape sequences take no room, wide characters two cells", () => {
-  expect(Array.from(lineTops(LINES, 10))).toEqual([0, 2, 4, 6, 8]);
+  expect(Array.from(lineTops(4, [[0, LINES]], 10))).toEqual([0, 2, 4, 6, 8]);
   expect(cells("损失 ok")).toBe(7);
   expect(cells("100%|███|")).toBe(9);
 });
 
 test("of a log that is known in parts, the rest counts as one row a line", () => {
-  const tops = pagedTops(10, new Map([[1, LINES]]), 4, 10);
+  const tops = lineTops(10, [[4, LINES]], 10);
 
   expect(Array.from(tops)).toEqual([0, 1, 2, 3, 4, 6, 8, 10, 12, 13, 14]);
-  expect(Array.from(pagedTops(6, new Map([[1, LINES]]), 4, 10))).toEqual([0, 1, 2, 3, 4, 6, 8]);
+  expect(Array.from(lineTops(6, [[4, LINES]], 10))).toEqual([0, 1, 2, 3, 4, 6, 8]);
 });
 
 test("the line at a height", () => {
-  const tops = lineTops(LINES, 10);
+  const tops = lineTops(4, [[0, LINES]], 10);
 
   expect([0, 1, 2, 7, 99].map((row) => lineAt(tops, row))).toEqual([0, 0, 1, 3, 3]);
   expect(lineAt(new Float64Array(1), 0)).toBe(0);
@@ -63,10 +48,15 @@ test("marks go across colours", () => {
     { ...plain, text: "def", color: 1 },
   ];
 
-  expect(markSpans(spans, [[2, 4]]).map((span) => [span.text, span.color, span.isMarked])).toEqual([
+  expect(markSpans(spans, [2, 4]).map((span) => [span.text, span.color, span.isMarked])).toEqual([
     ["ab", null, false],
     ["c", null, true],
     ["d", 1, true],
     ["ef", 1, false],
   ]);
+});
+
+test("places in characters become places in a string", () => {
+  expect(unitsOf("plain", [1, 3])).toEqual([1, 3]);
+  expect(unitsOf("a🚀b", [0, 1, 2, 3, 9, 9])).toEqual([0, 1, 3, 4, 4, 4]);
 });

@@ -1,19 +1,8 @@
-/** Log lines as they are drawn: which of them, and how high. Pure. */
+/** Log lines as they are drawn: in which tone, how high, what of them is marked. Pure. */
 
 import type { LogLine } from "../../api/types";
 import { type Span, stripAnsi } from "../../ui/ansi";
 import { t } from "../../ui/i18n";
-import type { TextSearch } from "../../ui/search";
-
-export interface LogFilter {
-  search: TextSearch;
-  /** "": every stream. */
-  stream: string;
-  /** null: every rank. */
-  rank: number | null;
-  /** Least level of Python logging; 0: every line. */
-  level: number;
-}
 
 export const LEVELS: [number, string][] = [
   [0, t("All levels")],
@@ -21,8 +10,6 @@ export const LEVELS: [number, string][] = [
   [30, t("Warnings and above")],
   [40, t("Errors and above")],
 ];
-/** What a line without a word about it counts as. Not more on stderr: progress bars print there. */
-const PLAIN_LEVEL = 20;
 /** Loggers write the level near the start, in capitals; so do most people. */
 const LEVEL_WORD = /^.{0,60}?\b(?:(DEBUG)|(INFO)|(WARN(?:ING)?)|(ERROR|CRITICAL|FATAL))\b/;
 const PYTHON_ERROR = /^(?:Traceback \(most recent call last\)|[\w.]*(?:Error|Exception)\b(?::|$))/;
@@ -45,20 +32,6 @@ export function toneOf(line: LogLine): "bad" | "warn" | "quiet" | "" {
   return "";
 }
 
-/** Numbers (from 0) of the lines that pass, ascending; `from`: look at later lines only. */
-export function passing(lines: LogLine[], filter: LogFilter, from = 0): number[] {
-  const found: number[] = [];
-  for (let at = from; at < lines.length; at++) {
-    const line = lines[at];
-    if (line === undefined) continue;
-    if (filter.stream !== "" && line[1] !== filter.stream) continue;
-    if (filter.rank !== null && line[5] !== filter.rank) continue;
-    if (filter.level > 0 && (levelOf(line) || PLAIN_LEVEL) < filter.level) continue;
-    if (filter.search.test(stripAnsi(line[2]))) found.push(at);
-  }
-  return found;
-}
-
 /** Cells of a terminal that a text takes: East Asian wide and emoji take two. */
 export function cells(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what is plain ASCII needs no counting
@@ -73,32 +46,25 @@ function rowsOf(line: LogLine, columns: number): number {
   return Math.max(1, Math.ceil(cells(expand(line[2])) / columns));
 }
 
-/** Tops of lines in rows, with the total as last: line i takes tops[i + 1] − tops[i] rows. */
-export function lineTops(lines: readonly LogLine[], columns: number): Float64Array {
-  const tops = new Float64Array(lines.length + 1);
-  lines.forEach((line, at) => {
-    tops[at + 1] = (tops[at] ?? 0) + rowsOf(line, columns);
-  });
-  return tops;
-}
-
 const measured = new WeakMap<readonly LogLine[], { columns: number; rows: Uint16Array }>();
 
-/** The same for a log of which only some pages are known: lines of the others count as one row each. */
-export function pagedTops(
+/** Tops of `total` lines in rows, with the total as last: line i takes tops[i + 1] − tops[i] rows.
+ *
+ * `parts`: the lines that are known, each with the place of its first; the others count as one row each.
+ */
+export function lineTops(
   total: number,
-  pages: ReadonlyMap<number, readonly LogLine[]>,
-  pageLines: number,
+  parts: Iterable<readonly [number, readonly LogLine[]]>,
   columns: number,
 ): Float64Array {
   const rows = new Uint16Array(total).fill(1);
-  for (const [page, lines] of pages) {
+  for (const [first, lines] of parts) {
     let known = measured.get(lines);
     if (known?.columns !== columns) {
       known = { columns, rows: Uint16Array.from(lines, (line) => Math.min(65_535, rowsOf(line, columns))) };
       measured.set(lines, known);
     }
-    rows.set(known.rows.subarray(0, Math.max(0, total - page * pageLines)), page * pageLines);
+    rows.set(known.rows.subarray(0, Math.max(0, total - first)), Math.min(first, total));
   }
   const tops = new Float64Array(total + 1);
   for (let at = 0; at < total; at++) tops[at + 1] = (tops[at] ?? 0) + (rows[at] ?? 1);
@@ -126,14 +92,24 @@ export interface MarkedSpan extends Span {
   isMarked: boolean;
 }
 
-/** Cut spans where marked ranges begin and end. */
-export function markSpans(spans: Span[], ranges: [number, number][]): MarkedSpan[] {
+/** Places in a text counted in characters, as those of JavaScript's strings: these count an emoji as two. */
+export function unitsOf(text: string, places: readonly number[]): number[] {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what is plain ASCII needs no counting
+  if (/^[\x00-\x7f]*$/.test(text)) return [...places];
+  const starts = [0];
+  for (const char of text) starts.push((starts.at(-1) ?? 0) + char.length);
+  return places.map((place) => starts[Math.min(place, starts.length - 1)] ?? 0);
+}
+
+/** Cut spans where marked ranges, [start, end, start, end, …], begin and end. */
+export function markSpans(spans: Span[], ranges: readonly number[]): MarkedSpan[] {
   const out: MarkedSpan[] = [];
   let start = 0;
   for (const span of spans) {
     const end = start + span.text.length;
     let from = start;
-    for (const [first, last] of ranges) {
+    for (let i = 0; i < ranges.length; i += 2) {
+      const [first, last] = [ranges[i] ?? 0, ranges[i + 1] ?? 0];
       if (last <= from || first >= end) continue;
       const [a, b] = [Math.max(first, from), Math.min(last, end)];
       if (a > from) out.push({ ...span, text: span.text.slice(from - start, a - start), isMarked: false });

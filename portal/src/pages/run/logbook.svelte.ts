@@ -1,25 +1,13 @@
-/** The log of a run in pages: those one looks at are fetched, a search reads all of them one after the other.
- *
- * A log may have millions of lines; of what was read only the pages last looked at are kept.
- */
+/** The log of a run in pages: those one looks at are fetched, those last looked at are kept. It may have millions of lines. */
 
 import { api } from "../../api/client";
 import type { LogLine } from "../../api/types";
-import { type LogFilter, passing } from "./lines";
 
-export const PAGE_LINES = 2_000;
+/** Some 15 kB on the way. */
+export const PAGE_LINES = 500;
 /** 200,000 lines: some tens of MB. */
-const MAX_PAGES = 100;
-const SCAN_LINES = 10_000;
-/** A search that finds more than this is no search; it says where it stopped. */
-export const MAX_MATCHES = 100_000;
+const MAX_PAGES = 400;
 const AT_ONCE = 2;
-
-export interface Match {
-  /** From 0. */
-  at: number;
-  line: LogLine;
-}
 
 export class Logbook {
   total = $state(0);
@@ -30,18 +18,12 @@ export class Logbook {
   streams = $state.raw<string[]>([]);
   /** Of the processes that wrote it, as far as lines were read; empty: one process alone. */
   ranks = $state.raw<number[]>([]);
-  /** What passes the filter, as far as the log was searched; null: there is no filter. */
-  matches = $state.raw<Match[] | null>(null);
-  /** Lines that were searched. */
-  scanned = $state(0);
 
   readonly #runId: string;
   /** Oldest use first. */
   #pages = new Map<number, LogLine[]>();
   #wanted: number[] = [];
   #asking = new Set<number>();
-  #filter: LogFilter | null = null;
-  #scanning: object | null = null;
   #isClosed = false;
 
   constructor(runId: string) {
@@ -50,11 +32,11 @@ export class Logbook {
 
   close(): void {
     this.#isClosed = true;
-    this.#scanning = null;
   }
 
-  get pages(): ReadonlyMap<number, readonly LogLine[]> {
-    return this.#pages;
+  /** What was fetched: the number of the first line, and the lines. */
+  parts(): [number, LogLine[]][] {
+    return [...this.#pages].map(([page, lines]) => [page * PAGE_LINES, lines]);
   }
 
   line(at: number): LogLine | undefined {
@@ -74,14 +56,13 @@ export class Logbook {
         this.total = page.total_lines;
         from = page.first_line + page.lines.length;
         // What came faster than it was read is read when one looks at it.
-        if (page.lines.length === 0 || from >= page.total_lines || page.total_lines - from > 5 * PAGE_LINES) break;
+        if (page.lines.length === 0 || from >= page.total_lines || page.total_lines - from > 10 * PAGE_LINES) break;
       }
       this.problem = "";
     } catch (error) {
       this.#fail(error);
     }
     this.isLoaded = true;
-    if (this.#filter !== null) void this.#scan();
   }
 
   /** Fetch the pages of lines [first, end), the last asked for first. */
@@ -138,6 +119,7 @@ export class Logbook {
     this.version++;
   }
 
+  /** Learn which streams and ranks there are. */
   #learn(lines: readonly LogLine[]): void {
     const known = new Set(this.streams);
     const ranks = new Set(this.ranks);
@@ -147,56 +129,6 @@ export class Logbook {
     }
     if (known.size > this.streams.length) this.streams = [...known].sort();
     if (ranks.size > this.ranks.length) this.ranks = [...ranks].sort((a, b) => a - b);
-  }
-
-  /** Look for lines from the beginning; null: show all. */
-  filter(filter: LogFilter | null): void {
-    this.#filter = filter;
-    this.#scanning = null;
-    this.matches = filter === null ? null : [];
-    this.scanned = 0;
-    if (filter !== null && this.isLoaded) void this.#scan();
-  }
-
-  async #scan(): Promise<void> {
-    const filter = this.#filter;
-    const isDone = () => this.scanned >= this.total || (this.matches?.length ?? 0) >= MAX_MATCHES;
-    if (this.#scanning !== null || filter === null || isDone()) return;
-    const mine = {};
-    this.#scanning = mine;
-    let next = this.#part(this.scanned);
-    try {
-      while (!isDone()) {
-        const from = this.scanned;
-        const page = await next;
-        if (this.#scanning !== mine) return;
-        // While these lines are searched, the server reads the next.
-        if (page.length > 0 && from + page.length < this.total) next = this.#part(from + page.length);
-        const found = passing(page, filter).map((at): Match => ({ at: from + at, line: page[at] ?? [0, "", ""] }));
-        if (found.length > 0) this.matches = [...(this.matches ?? []), ...found];
-        this.scanned = from + page.length;
-        this.#learn(page);
-        if (page.length === 0) break;
-      }
-    } catch (error) {
-      this.#fail(error);
-    } finally {
-      next.catch(() => undefined); // of a search that was left meanwhile nobody waits for it
-      if (this.#scanning === mine) this.#scanning = null;
-    }
-  }
-
-  /** Lines from `from` on: out of the pages that are kept, where they are. */
-  async #part(from: number): Promise<LogLine[]> {
-    const kept: LogLine[] = [];
-    while (kept.length < SCAN_LINES) {
-      const at = from + kept.length;
-      const page = this.#pages.get(Math.floor(at / PAGE_LINES));
-      const rest = page?.slice(at % PAGE_LINES) ?? [];
-      if (rest.length === 0) break;
-      kept.push(...rest);
-    }
-    return kept.length > 0 ? kept : (await api.log(this.#runId, from, SCAN_LINES)).lines;
   }
 
   #fail(error: unknown): void {
