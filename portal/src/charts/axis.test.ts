@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatElapsed, formatTick, formatX, linearTicks, logTicks } from "./axis";
+import { formatElapsed, formatTick, formatX, linearTicks, logTicks, zoomBy } from "./axis";
 
 test.each([
   [0, "0s"],
@@ -21,6 +21,36 @@ test("time ticks show what changes between them", () => {
   expect(formatTick("step", 12_500, 500)).toBe("12.5k");
   expect(formatX("step", 1234567)).toBe("step 1,234,567");
   expect(formatX("column:fpr", 0.125)).toBe("0.125");
+});
+
+test("over several days the beginning of each is named", () => {
+  const hours = Array.from({ length: 6 }, (_, at) => new Date(2026, 10, 24, at * 12).getTime());
+
+  expect(hours.map((at) => formatTick("time", at, 43_200_000))).toEqual([
+    "24 Nov",
+    "12:00",
+    "25 Nov",
+    "12:00",
+    "26 Nov",
+    "12:00",
+  ]);
+});
+
+test.each<[string, [number, number], number, number, boolean, [number, number] | null]>([
+  ["in, around its middle", [0, 100], 50, 0.5, false, [25, 75]],
+  ["in, around the cursor", [0, 100], 10, 0.5, false, [5, 55]],
+  ["out, as long as there is more on both sides", [400, 600], 500, 2, false, [300, 700]],
+  ["out, no further than the begin", [50, 250], 150, 2, false, [0, 350]],
+  ["out, to all there is", [100, 800], 450, 2, false, null],
+  ["out, where nothing is in view", [2_000, 3_000], 2_500, 1.5, false, null],
+  ["in, in decades", [1, 100], 10, 0.5, true, [10 ** 0.5, 10 ** 1.5]],
+  ["out, in decades, never to zero", [10, 100], 10 ** 1.5, 2, true, [10 ** 0.5, 10 ** 2.5]],
+  ["in, as far as floats go", [1, 1 + Number.EPSILON], 1, 0.5, false, [1, 1 + Number.EPSILON]],
+])("zooming %s", (_, range, around, factor, isLog, expected) => {
+  const found = zoomBy(range, around, factor, [0, 1_000], isLog);
+
+  if (expected === null || found === null) expect(found).toBe(expected);
+  else expect(found.map((at) => Number(at.toPrecision(12)))).toEqual(expected.map((at) => Number(at.toPrecision(12))));
 });
 
 test("a logarithmic axis shows powers of ten, or what is round between two of them", () => {

@@ -33,8 +33,32 @@ export function formatElapsed(seconds: number): string {
 export function formatTick(x: XAxis, at: number, step: number): string {
   if (x === "relative") return formatElapsed(at);
   if (x !== "time") return formatCompact(at);
-  if (step < MINUTE_S * 1_000) return formatClock(at);
-  return step < DAY_S * 1_000 ? formatClock(at).slice(0, 5) : formatDay(at);
+  const clock = formatClock(at);
+  // Over several days the hours alone repeat themselves: where a day begins, it is named.
+  if (step >= DAY_S * 1_000 || clock === "00:00:00") return formatDay(at);
+  return step < MINUTE_S * 1_000 ? clock : clock.slice(0, 5);
+}
+
+/**
+ * A range made `factor` times as long around a place, on a logarithmic axis in decades. It stays within `reach`, beyond which there
+ * is nothing to see; null: that would be all there is.
+ */
+export function zoomBy(
+  [low, high]: [number, number],
+  around: number,
+  factor: number,
+  reach: [number, number],
+  isLog: boolean,
+): [number, number] | null {
+  const [to, back] = isLog
+    ? [(value: number) => Math.log10(value), (value: number) => 10 ** value]
+    : [(value: number) => value, (value: number) => value];
+  const middle = to(around);
+  const start = Math.max(reach[0], back(middle - (middle - to(low)) * factor));
+  const end = Math.min(reach[1], back(middle + (to(high) - middle) * factor));
+  if (factor > 1 && start <= reach[0] && end >= reach[1]) return null;
+  if (start < end) return [start, end];
+  return factor > 1 ? null : [low, high]; // nothing of it is in reach; as far as floats go
 }
 
 const LEAD_DIGITS = [1, 2, 2.5, 5, 10];

@@ -185,6 +185,20 @@ describe("lineFigure", () => {
     expect(figure.y.range[0]).toBeGreaterThan(0);
   });
 
+  test("a logarithmic axis along begins at the first place above zero, zoomed too, and counts what lies before", () => {
+    const line = curve([-2, 0, 1, 10, 100], [5, 4, 3, 2, 1]);
+    const range = (zoom: [number, number] | null) =>
+      lineFigure([line], { ...OPTIONS, x: "metric:other", logX: true, zoom }).x.range;
+
+    expect(range(null)).toEqual([1, 100]);
+    expect(range([-5, 50])).toEqual([1, 50]);
+    expect(range([0, 0.5])).toEqual([1, 100]);
+    expect(range([2, 20])).toEqual([2, 20]);
+    expect(lineFigure([line], { ...OPTIONS, logX: true }).hidden).toBe(2);
+    expect(lineFigure([line], OPTIONS).hidden).toBe(0);
+    expect(lineFigure([curve([-1, 0], [1, 2])], { ...OPTIONS, logX: true }).x.range).toEqual([1, 10]);
+  });
+
   test("outliers are cut off only when asked, and counted", () => {
     const values = Array.from({ length: 100 }, (_, at) => (at === 50 ? 1e6 : Math.sin(at)));
     const lines = [

@@ -296,7 +296,7 @@ export interface LineOptions {
 export interface LineFigure extends Figure {
   /** Places outside of the value axis because outliers are cut off. */
   clipped: number;
-  /** Values that a logarithmic axis cannot show. */
+  /** Places that a logarithmic axis, of values or along, cannot show. */
   hidden: number;
 }
 
@@ -365,7 +365,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
     marks.push({ kind: "band", x: backdrop.x, low: backdrop.low, high: backdrop.high, ink: "soft", alpha: 0.16 });
     marks.push({ kind: "line", x: backdrop.x, y: backdrop.centre, ink: "soft", width: 1, dash: [3, 3], alpha: 0.8 });
   }
-  const shown = zoom ?? xRange(curves, backdrop, logX);
+  const shown = shownRange(zoom, curves, backdrop, logX);
   const hull = isCrowd && shown !== null ? hullOf(curves, shown, logX) : null;
   if (hull !== null) marks.push({ kind: "band", x: hull.x, low: hull.low, high: hull.high, ink: "soft", alpha: 0.14 });
   for (const curve of curves)
@@ -431,7 +431,11 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
     formatY: (value) => formatNumber(value, 6),
     formatEnd: (value) => formatNumber(value, 4),
     clipped: y.clipped,
-    hidden: logY ? curves.reduce((sum, curve) => sum + Array.from(curve.y).filter((value) => value <= 0).length, 0) : 0,
+    hidden: curves.reduce((sum, { x: places, y: values }) => {
+      for (let row = 0; row < values.length; row++)
+        if ((logY && (values[row] ?? 1) <= 0) || (logX && (places[row] ?? 1) <= 0)) sum++;
+      return sum;
+    }, 0),
   };
 }
 
@@ -443,6 +447,19 @@ export function xAxis(x: XAxis, isLog: boolean, range: [number, number], title =
     ...(title === "" ? {} : { title }),
     ...(isLog ? {} : x === "relative" ? { steps: SECOND_STEPS } : x === "step" ? { steps: WHOLE_STEPS } : {}),
   };
+}
+
+/** What the axis shows of a zoom; a logarithmic one begins at the first place that it has. */
+function shownRange(
+  zoom: [number, number] | null,
+  curves: Curve[],
+  backdrop: Summary | null,
+  isLog: boolean,
+): [number, number] | null {
+  if (zoom !== null && (!isLog || zoom[0] > 0)) return zoom;
+  const all = xRange(curves, backdrop, isLog);
+  if (zoom === null || all === null || zoom[1] <= all[0]) return all;
+  return [all[0], zoom[1]];
 }
 
 function xRange(curves: Curve[], backdrop: Summary | null, isLog: boolean): [number, number] | null {

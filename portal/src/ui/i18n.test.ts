@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { bestLanguage, fill, LANGUAGES, t } from "./i18n";
+import { bestLanguage, fill, LANGUAGES, languageTags, t } from "./i18n";
 
 const SOURCES = join(import.meta.dirname, "..");
 /** Texts given to `t` in the sources, with the files they are in. */
@@ -78,4 +78,8 @@ test.each([
   [[], "en"],
 ])("a browser that asks for %j gets %s", (wanted, language) => {
   expect(bestLanguage(wanted)).toBe(language);
+});
+
+test("what a browser names that is no language is passed over", () => {
+  expect(languageTags(["C", "pt-BR", "en_US", ""])).toEqual(["pt-BR"]);
 });

@@ -26,15 +26,31 @@ export function bestLanguage(wanted: readonly string[]): Language {
   return "en";
 }
 
+/** Those that are language tags: WebKit on Linux names the locale of the system, which may be `C`, and no format is made of that. */
+export function languageTags(wanted: readonly string[]): string[] {
+  return wanted.filter((code) => {
+    try {
+      return Intl.getCanonicalLocales(code).length > 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** What the browser asks for; none where there is no page (tests). */
-const asked = typeof document === "undefined" ? [] : navigator.languages;
+const asked = typeof document === "undefined" ? [] : languageTags(navigator.languages);
 /** What was set by hand; null: the browser decides. */
 export const chosenLanguage: Language | null = CODES.find((one) => one === remembered(KEY)) ?? null;
 export const language: Language = chosenLanguage ?? bestLanguage(asked);
 /** The variant of the language that writes dates as this reader does. */
 export const dateLocale =
   asked.find((code) => code.split("-", 1)[0] === language.split("-", 1)[0]) ?? (language === "en" ? "en-GB" : language);
-if (typeof document !== "undefined") document.documentElement.lang = language;
+if (typeof document !== "undefined") {
+  document.documentElement.lang = language;
+  // The chart engine makes a format of it while it is loaded, which is after this, and fails with all that is drawn.
+  if (languageTags([navigator.language]).length === 0)
+    Object.defineProperty(navigator, "language", { value: language });
+}
 
 async function load(wanted: Language): Promise<Catalogue> {
   switch (wanted) {
