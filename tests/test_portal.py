@@ -211,12 +211,22 @@ def test_a_chart_is_looked_at_closely_and_taken_along(page: Page, gallery: Runni
     assert small is not None
     assert large is not None
     assert large["width"] > 2 * small["width"]
+    for _ in range(9):  # more than it has
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('[data-metric=loss]') !== null")
+    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Escape")
-    expect(chart.get_by_role("button", name="Full screen of loss")).to_be_visible()
+    expect(chart.get_by_role("button", name="Full screen of loss")).to_be_focused()
 
     chart.get_by_role("group", name="loss").focus()
     page.keyboard.press("End")
     expect(chart.locator("[aria-live=polite]")).to_contain_text("step 299: 1.0068")
+    page.keyboard.press("+")
+    expect(chart).to_contain_text("in view")
+    for _ in range(3):
+        page.keyboard.press("-")
+    expect(chart).not_to_contain_text("in view")
+    expect(page).not_to_have_url(re.compile("zoom="))
     page.keyboard.press("+")
     expect(chart).to_contain_text("in view")
     page.keyboard.press("0")
