@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -192,6 +194,31 @@ def test_of_batches_in_one_transaction_all_count_or_none(store: Store, experimen
         store.get_run(good.run_id)
     store.apply(wanted)  # what was undone is remembered nowhere
     assert store.get_run(good.run_id).metrics[0].count == 1
+
+
+@pytest.mark.parametrize("implementer", ["local", "postgres"], indirect=True)
+def test_two_that_make_runs_of_the_same_experiments_in_other_orders_never_wait_for_each_other(
+    store: Store, experiment: str
+) -> None:
+    names = [f"{experiment}-{i}" for i in range(20)]
+    for name in names[::2]:
+        store.create_experiment(name)
+        store.edit_experiment(name, ExperimentEdit(archived=True))  # a run brings it back, which is told
+    together = threading.Barrier(2)
+
+    def make(order: list[str]) -> None:
+        for _ in range(5):
+            batches = [Writer(experiment=name).start().batch() for name in order]
+            together.wait(30)
+            store.apply_all(batches)
+
+    with ThreadPoolExecutor(2) as threads:
+        for made in [threads.submit(make, names), threads.submit(make, names[::-1])]:
+            made.result(60)
+
+    for name in names:
+        runs = store.search_runs(RunQuery(experiment=name, order_by="number")).runs
+        assert [run.number for run in runs] == list(range(1, 11))
 
 
 def test_the_watermark_of_an_unknown_writer_is_zero(store: Store, experiment: str) -> None:

@@ -195,6 +195,7 @@ _TAKE_NUMBER = text(
     "UPDATE experiments SET next_number = next_number + 1 WHERE name = :name"
     " RETURNING pk, next_number - 1 AS number, archived_ms, deleted_ms"
 )
+_LOCK_EXPERIMENT = text("SELECT pk FROM experiments WHERE name = :name FOR UPDATE")
 _INSERT_RUN = text(
     "INSERT INTO runs (id, experiment_pk, number, name, name_key, status, status_ms, start_ms, heartbeat_ms, parent_id, type,"
     " user_name, description, has_journal) VALUES (:id, :experiment, :number, :name, :key, :status, 0, :start, :now, :parent,"
@@ -373,6 +374,7 @@ class LocalStore:
         with self._catalog.write() as connection:
             for run_id in sorted({batch.run_id for batch in batches}):  # in one order, or two that do this wait for each other
                 self._catalog.lock(connection, f"run {run_id}")
+            self._lock_experiments(connection, batches, now)
             applied = [self._apply(connection, batch, now) for batch in batches]
             for run, _ in applied:
                 if run.what:
@@ -387,6 +389,21 @@ class LocalStore:
             if run.hot_points + run.added_points >= _COMPACT_POINTS or run.hot_batches + run.added_batches >= _COMPACT_BATCHES:
                 self._compact(run.pk)
         return [reached for _, reached in applied]
+
+    def _lock_experiments(self, connection: Connection, batches: Sequence[Batch], now: int) -> None:
+        """Lock the experiments that get new runs, in one order for everybody, before the first of them is written to."""
+        if self._catalog.is_sqlite or len(batches) == 1:
+            return
+        started = {
+            event.experiment
+            for batch in batches
+            for event in batch.events
+            if isinstance(event, RunStarted) and self._run_row(connection, batch.run_id) is None
+        }
+        if len(started) > 1:
+            for name in sorted(started):
+                ensure_experiment(connection, name, now)
+                connection.execute(_LOCK_EXPERIMENT, {"name": name})
 
     def _apply(self, connection: Connection, batch: Batch, now: int) -> tuple[_Run, Watermark]:
         """Store a batch; return what it did to its run, and the writer's watermark after it."""
