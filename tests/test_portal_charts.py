@@ -11,6 +11,7 @@ import re
 import struct
 import time
 import wave
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -682,6 +683,51 @@ def test_panels_are_found_moved_and_taken_along(one: Page) -> None:
     with one.expect_download() as got:
         act(loss, "Download CSV, all points", "Share")
     assert len(text_of(got.value).splitlines()) == STEPS + 1
+
+
+def test_a_chart_becomes_a_figure_of_a_paper(four: Page) -> None:
+    act(card(four, "train/loss"), "Figure for a paper …", "Share")
+    figure = four.get_by_test_id("figure")
+    figure.get_by_role("button", name="Page").click()
+    figure.get_by_label("Letters, pt").fill("9")
+    figure.get_by_role("button", name="Serif", exact=True).click()
+    figure.get_by_label("Name of the horizontal axis").fill("updates")
+    figure.get_by_label("Name of the vertical axis").fill("λ")
+    expect(figure.get_by_text("lack λ")).to_be_visible()
+    expect(figure.get_by_role("button", name="PDF")).to_be_disabled()
+    figure.get_by_label("Name of the vertical axis").fill("loss (naïve)")
+    preview = figure.get_by_role("region", name="Preview").locator("svg")
+    expect(preview).to_contain_text("loss (naïve)")
+    assert barriers(four) == []
+
+    with four.expect_download() as got:
+        figure.get_by_role("button", name="PDF").click()
+    assert got.value.suggested_filename == "train_loss.pdf"
+    document = Path(got.value.path()).read_bytes()
+    box = re.search(rb"/MediaBox \[0 0 ([0-9.]+) ", document)
+    assert box is not None
+    assert float(box[1]) == pytest.approx(175 / 25.4 * 72, rel=0.01)
+    assert b"/BaseFont /Times-Roman" in document
+    stream = re.search(rb"stream\n(.*?)\nendstream", document, re.DOTALL)
+    assert stream is not None
+    drawn = zlib.decompress(stream[1]).decode("ascii")
+    said = {bytes.fromhex(text).decode("cp1252") for text in re.findall(r"<([0-9a-f]*)> Tj", drawn)}
+    assert {"updates", "loss (naïve)", "0", "1", *RUNS} <= said
+
+    with four.expect_download() as got:
+        figure.get_by_role("button", name="SVG").click()
+    drawing = text_of(got.value)
+    width = re.search(r'width="([0-9.]+)mm"', drawing)
+    assert width is not None
+    assert float(width[1]) == pytest.approx(175, rel=0.01)
+    assert "Times New Roman" in drawing
+    assert "/embed/compare?" in drawing  # where it comes from
+    with four.expect_download() as got:
+        figure.get_by_role("button", name="PNG").click()
+    wide = int.from_bytes(Path(got.value.path()).read_bytes()[16:20], "big")
+    assert wide == pytest.approx(175 / 25.4 * 300, rel=0.01)
+    four.keyboard.press("Escape")
+    expect(figure).to_be_hidden()
 
 
 def test_every_chart_has_a_data_table_and_no_barriers(four: Page) -> None:

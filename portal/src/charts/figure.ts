@@ -37,6 +37,8 @@ export interface Axis {
   range: [number, number];
   /** Stands at the axis; empty: nothing. */
   title?: string;
+  /** What it is, where its ticks speak for themselves and no title stands there. */
+  name?: string;
   /** A tick; `step` is the distance to the next. */
   format: (at: number, step: number) => string;
   /** Distances between ticks to choose from. */

@@ -439,12 +439,17 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   };
 }
 
+/** Whether the ticks of an axis tell what it is: steps, times, durations. */
+function areNamed(x: XAxis): boolean {
+  return x === "step" || x === "relative" || x === "time";
+}
+
 export function xAxis(x: XAxis, isLog: boolean, range: [number, number], title = ""): Axis {
   return {
     scale: isLog ? "log" : x === "time" ? "time" : "linear",
     range,
     format: (at, step) => formatTick(x, at, step),
-    ...(title === "" ? {} : { title }),
+    ...(title === "" ? {} : areNamed(x) ? { name: title } : { title }),
     ...(isLog ? {} : x === "relative" ? { steps: SECOND_STEPS } : x === "step" ? { steps: WHOLE_STEPS } : {}),
   };
 }

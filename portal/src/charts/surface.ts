@@ -150,6 +150,14 @@ export function escaped(text: string): string {
 }
 
 /** Collects markup; `close` makes the file. */
+/** What a drawing needs to stand on paper. */
+export interface Print {
+  mmPerPx: number;
+  fontFamily: string;
+  /** Where its data is, and what chose it. */
+  source: string;
+}
+
 export class SvgSurface implements Surface {
   #parts: string[] = [];
   #clips = 0;
@@ -217,8 +225,13 @@ export class SvgSurface implements Surface {
     this.#parts.push("</g>");
   }
 
-  close(width: number, height: number, title: string, background: string): string {
-    return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="${FONT_FAMILY}"><title>${escaped(title)}</title><rect width="${width}" height="${height}" fill="${background}"/>${this.#parts.join("")}</svg>`;
+  /** `print`: the size in which it is printed, fonts, and a note of where it comes from. */
+  close(width: number, height: number, title: string, background: string, print?: Print): string {
+    const unit = print === undefined ? "" : "mm";
+    const [wide, high] = [width, height].map((px) => fixed(px * (print?.mmPerPx ?? 1)) + unit);
+    const source = print === undefined ? "" : `<desc>${escaped(print.source)}</desc>`;
+    const font = print?.fontFamily ?? FONT_FAMILY;
+    return `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}" height="${high}" viewBox="0 0 ${width} ${height}" role="img" font-family="${font}"><title>${escaped(title)}</title>${source}<rect width="${width}" height="${height}" fill="${background}"/>${this.#parts.join("")}</svg>`;
   }
 }
 
