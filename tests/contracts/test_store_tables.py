@@ -62,6 +62,44 @@ def test_a_view_without_a_name_or_too_long_is_refused(store: Store, view: View, 
     assert caught.value.parameter == parameter
 
 
+# ── selections ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def started(store: Store, experiment: str) -> str:
+    writer = Writer(experiment=experiment).start()
+    store.apply(writer.batch())
+    return writer.run_id
+
+
+def test_a_selection_has_one_short_name_and_keeps_its_order(store: Store, experiment: str) -> None:
+    ids = [started(store, experiment) for _ in range(70)]
+    name = store.save_selection(ids)
+
+    assert len(name) <= 24
+    assert store.selection(name) == ids
+    assert store.save_selection([*ids, ids[0], "no-such-run", "a\x00"]) == name
+    other = store.save_selection(ids[::-1])
+    assert other != name
+    assert store.selection(other) == ids[::-1]
+
+
+def test_runs_removed_for_good_leave_a_selection(store: Store, experiment: str) -> None:
+    ids = [started(store, experiment) for _ in range(3)]
+    name = store.save_selection(ids)
+    store.delete_runs([ids[1]])
+    later = started(store, experiment)
+
+    assert store.selection(name) == [ids[0], ids[2]]
+    assert store.save_selection([ids[0], later]) != name
+
+
+def test_a_selection_of_nothing_and_one_that_is_not_there_are_said(store: Store) -> None:
+    with pytest.raises(InvalidValueError, match="none of them"):
+        store.save_selection(["no-such-run"])
+    with pytest.raises(NotFoundError, match="nothing"):
+        store.selection("nothing")
+
+
 # ── archived runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -90,6 +90,7 @@ from tracklog.storage.traces import MAX_SPANS_BYTES, Trace, TraceEdit, TracePage
 
 MAX_JSON_BYTES = 1 << 20
 MAX_BATCH_BYTES = 64 << 20
+_MAX_SELECTION_BYTES = 16 << 20  # `MAX_SELECTION` ids of twice their usual length
 _MAX_LOG_LINES = 10_000
 _MAX_CHANGES = 1000
 # Artifacts are what users and their programs wrote: shown, never run.
@@ -135,6 +136,12 @@ class RunIds(msgspec.Struct, forbid_unknown_fields=True):
     """Runs by their ids."""
 
     ids: list[str]
+
+
+class SelectionName(msgspec.Struct):
+    """What a selection of runs is called."""
+
+    name: str
 
 
 class NewTrace(Trace, frozen=True, forbid_unknown_fields=True):
@@ -276,8 +283,8 @@ async def _body(request: Request, limit: int, *media_types: str) -> bytes:
     return bytes(data)
 
 
-async def _json_body(request: Request, kind: type[_T]) -> _T:
-    data = await _body(request, MAX_JSON_BYTES, "application/json", MSGPACK)
+async def _json_body(request: Request, kind: type[_T], max_bytes: int = MAX_JSON_BYTES) -> _T:
+    data = await _body(request, max_bytes, "application/json", MSGPACK)
     try:
         if _media_type(request) == MSGPACK:
             return msgspec.msgpack.decode(data, type=kind)
@@ -406,6 +413,15 @@ async def _delete_view(request: Request) -> Response:
     query = _Query(request)
     await _in_thread(_store(request).delete_view, query.required("scope"), query.required("name"))
     return json_response(Deleted(1))
+
+
+async def _selection(request: Request) -> Response:
+    return json_response(RunIds(await _in_thread(_store(request).selection, _Query(request).required("name"))))
+
+
+async def _save_selection(request: Request) -> Response:
+    asked = await _json_body(request, RunIds, _MAX_SELECTION_BYTES)
+    return json_response(SelectionName(await _in_thread(_store(request).save_selection, asked.ids)))
 
 
 async def _list_runs(request: Request) -> Response:
@@ -1058,6 +1074,22 @@ ROUTES: list[Route] = [
         _delete_view,
         query={"scope": "of the view", "name": "of the view"},
         answer=Deleted,
+    ),
+    Route(
+        "GET",
+        "/api/v1/selections",
+        "Runs selected together, in their order",
+        _selection,
+        query={"name": "as it was answered when they were saved"},
+        answer=RunIds,
+    ),
+    Route(
+        "POST",
+        "/api/v1/selections",
+        "Keep which runs are selected, under a short name that they alone determine",
+        _save_selection,
+        body=RunIds,
+        answer=SelectionName,
     ),
     Route("GET", "/api/v1/runs", "Search runs", _list_runs, query=_LIST, answer=RunPage),
     Route("POST", "/api/v1/runs/search", "Search runs", _search_runs, body=RunQuery, answer=RunPage),

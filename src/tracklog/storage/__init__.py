@@ -51,6 +51,7 @@ MAX_BUCKETS = 20_000  # more than any screen has pixels
 DEFAULT_BUCKETS = 500
 LOG_SEGMENT_LINES = 1000  # matches of a search are counted for so many lines each
 MAX_LOG_MATCHES = 10_000  # lines in one answer
+MAX_SELECTION = 200_000  # runs selected together
 MAX_VIEW_CHARS = 20_000  # of each text of a saved view; longer addresses are refused by proxies
 
 
@@ -577,6 +578,18 @@ class Store(Protocol):
 
     def delete_view(self, scope: str, name: str) -> None:
         """Remove a saved view. Raises NotFoundError."""
+
+    def save_selection(self, run_ids: Sequence[str]) -> str:
+        """Keep which runs are selected, for good, and return a short name: the same for the same runs in the same order.
+
+        Runs that are unknown are left out.
+
+        Raises:
+            InvalidValueError: no known run, or more than `MAX_SELECTION`.
+        """
+
+    def selection(self, name: str) -> list[str]:
+        """Return the ids of the runs selected under a name, in their order, without those removed since. Raises NotFoundError."""
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """Return a page of runs with params, tags and metric summaries."""

@@ -41,6 +41,7 @@ _OPEN_TIMEOUT_S = 60  # creating a database takes ms; only a stuck network mount
 # 5: the experiment `Default` has key 0, as MLflow's clients expect.
 # 6: deleted experiments, lineage, and what searching 100,000 runs needs: params and tags know their experiment, so that an
 # index leads to the runs of an experiment with a value. Takes some seconds for each million of params. 7: traces.
+# 8: selections of runs.
 _MIGRATIONS: list[list[str]] = [
     [
         """CREATE TABLE experiments (
@@ -176,6 +177,10 @@ _MIGRATIONS: list[list[str]] = [
             time_ms BIGINT NOT NULL, duration_ms BIGINT, state TEXT NOT NULL, request TEXT NOT NULL, response TEXT NOT NULL,
             tags TEXT NOT NULL, metadata TEXT NOT NULL, spans {blob})""",
         "CREATE INDEX traces_by_experiment ON traces (experiment_pk, time_ms, pk)",
+    ],
+    [
+        # run_pks: int64 in the order selected, each but the first less the one before, zlib: neighbours take a byte together.
+        "CREATE TABLE selections (name TEXT NOT NULL PRIMARY KEY, saved_ms BIGINT NOT NULL, run_pks {blob} NOT NULL)",
     ],
 ]
 FORMAT = len(_MIGRATIONS)

@@ -12,6 +12,7 @@ compacted into chunks; reading sees both, in the order logged.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import logging
 import math
@@ -27,6 +28,7 @@ from typing import Any, BinaryIO, NamedTuple
 import msgspec
 import numpy as np
 from sqlalchemy import BigInteger, BindParameter, Connection, Double, Text, TextClause, bindparam, text
+from sqlalchemy.types import TypeEngine
 
 from tracklog.errors import (
     ConflictError,
@@ -71,6 +73,7 @@ from tracklog.records import (
 )
 from tracklog.storage import (
     DATABASE,
+    MAX_SELECTION,
     MAX_VIEW_CHARS,
     ActivityPage,
     ActivityQuery,
@@ -139,6 +142,7 @@ _SHOWN_TEXT_CHARS = 1000
 _READ_LINES = 20_000  # of a log, in one go
 _STALE_STAGING_S = 24 * 3600  # an upload may be slow, not that slow
 _MAX_TABLE_ROWS = 10_000
+_PART = 10_000  # values in one statement; SQLite takes 32,766, PostgreSQL 65,535
 _REMEMBERED_RUNS = 1000  # whose series' keys are kept in memory; a server sees many runs come and go
 _MAX_TOTAL = 1e290  # a hundred million batches of such sums still add up to a double
 
@@ -1040,6 +1044,51 @@ class LocalStore:
             ).rowcount
         if not deleted:
             raise NotFoundError(f"There is no view {shown(name)} of {shown(scope)}.", what="view", given=name)
+
+    def save_selection(self, run_ids: Sequence[str]) -> str:
+        """See `Store.save_selection`."""
+        wanted = list(dict.fromkeys(run_ids))
+        if len(wanted) > MAX_SELECTION:
+            raise InvalidValueError(
+                f"Cannot select {len(wanted):,} runs together. Expected at most {MAX_SELECTION:,}; filter the runs instead.",
+                parameter="ids",
+                given=len(wanted),
+            )
+        with self._catalog.read() as connection:
+            found = _in_parts(connection, "SELECT pk, id FROM runs WHERE id IN :part", Text, wanted)
+            pk_by_id = {row.id: row.pk for row in found}
+        known = [run_id for run_id in wanted if run_id in pk_by_id]
+        if not known:
+            raise InvalidValueError("Cannot select runs: none of them is in this workspace.", parameter="ids", given=wanted[:3])
+        # A name that anybody finds again by the runs alone; 80 bits, since nobody gains by two that are alike.
+        name = hashlib.sha256("\n".join(known).encode()).hexdigest()[:20]
+        pks = np.array([pk_by_id[run_id] for run_id in known], np.int64)
+        data = zlib.compress(np.diff(pks, prepend=np.int64(0)).astype("<i8").tobytes())
+        with self._catalog.write() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO selections (name, saved_ms, run_pks) VALUES (:name, :saved_ms, :run_pks)"
+                    " ON CONFLICT (name) DO UPDATE SET run_pks = excluded.run_pks"
+                ),
+                {"name": name, "saved_ms": self._clock_ms(), "run_pks": data},
+            )
+        return name
+
+    def selection(self, name: str) -> list[str]:
+        """See `Store.selection`."""
+        with self._catalog.read() as connection:
+            statement = text("SELECT run_pks FROM selections WHERE name = :name")
+            row = connection.execute(statement, {"name": _plain(name)}).one_or_none()
+            if row is None:
+                raise NotFoundError(
+                    f"There is no selection {shown(name)} here. It may be one of another workspace: select the runs again.",
+                    what="selection",
+                    given=name,
+                )
+            pks: list[int] = np.cumsum(np.frombuffer(zlib.decompress(row.run_pks), "<i8")).tolist()
+            found = _in_parts(connection, "SELECT pk, id FROM runs WHERE pk IN :part", BigInteger, pks)
+            id_by_pk = {one.pk: str(one.id) for one in found}
+        return [id_by_pk[pk] for pk in pks if pk in id_by_pk]
 
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
@@ -2014,6 +2063,14 @@ def _summary(
         _finite_or_inf(total / numbers) if numbers and total is not None else None,
         description,
     )
+
+
+def _in_parts(connection: Connection, sql: str, kind: type[TypeEngine[Any]], values: Sequence[Any]) -> Iterator[Any]:
+    """Yield the rows of a statement with `IN :part` for values of any number: a statement takes some ten thousand."""
+    statement = text(sql).bindparams(bindparam("part", expanding=True, type_=kind))
+    for at in range(0, len(values), _PART):
+        part = [value for value in values[at : at + _PART] if not isinstance(value, str) or "\x00" not in value]
+        yield from connection.execute(statement, {"part": part})
 
 
 def _no_run(run_id: str) -> NotFoundError:

@@ -223,6 +223,14 @@ class RemoteStore:
         """See `Store.delete_view`."""
         self._send("DELETE", f"/views?{urlencode({'scope': scope, 'name': name})}")
 
+    def save_selection(self, run_ids: Sequence[str]) -> str:
+        """See `Store.save_selection`."""
+        return self._post(dict[str, str], "/selections", {"ids": list(run_ids)})["name"]
+
+    def selection(self, name: str) -> list[str]:
+        """See `Store.selection`."""
+        return self._get(dict[str, list[str]], "/selections", name=name)["ids"]
+
     def search_runs(self, query: RunQuery) -> RunPage:
         """See `Store.search_runs`."""
         return self._post(RunPage, "/runs/search", query)
