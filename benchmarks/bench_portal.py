@@ -2,8 +2,9 @@
 
     python benchmarks/bench_portal.py [--quick] [--peers] [--workspace FOLDER] [--cache FOLDER]
 
-Over the workspaces of `tracklog demo --scale`: 50 runs × 10 metrics × 2,000 points, one run with a series of a million points,
-four runs with a thousand metric names each. `--quick`: a tenth of each. Needs playwright and a Chromium.
+Over the workspaces of `tracklog demo --scale`: 50 runs × 10 metrics × 2,000 points, 1,000 runs × 1 metric × 2,000 points drawn
+in one chart, one run with a series of a million points, four runs with a thousand metric names each. `--quick`: a tenth of each.
+Needs playwright and a Chromium.
 
 Every page is opened in a fresh context: nothing is cached. Times count from the navigation, by the page's own clock, until the
 frame with the curves has been painted; bytes are those on the wire; heap is what is left after a collection. The floor is the
@@ -41,22 +42,27 @@ from tracklog.storage import RunQuery
 from tracklog.storage.local import LocalStore
 
 GRID = Grid(50, 10, 2000)
+CROWD = Grid(1000, 1, 2000)
 VIEWPORT = {"width": 1440, "height": 900}
 FRAME_MS = 1000 / 60
 SETTLED_MS = 700  # nothing was drawn for as long: all that was asked for is there
 
-# Notes when curves are drawn, in ms since the navigation: a long path stroked on a canvas, a long path in the page, long arrays
-# drawn by WebGL.
+# Notes when curves are drawn, in ms since the navigation: a long path stroked on a canvas, a picture of very many curves laid on
+# one, a long path in the page, long arrays drawn by WebGL.
 WATCH = """(() => {
   const marks = (window.__marks = []);
   let corners = 0;
-  const { lineTo, beginPath, stroke } = CanvasRenderingContext2D.prototype;
+  const { lineTo, beginPath, stroke, drawImage } = CanvasRenderingContext2D.prototype;
   Object.assign(CanvasRenderingContext2D.prototype, {
     beginPath() { corners = 0; return beginPath.call(this); },
     lineTo(x, y) { corners++; return lineTo.call(this, x, y); },
     stroke(...given) {
       if (corners >= 20) marks.push({ at: performance.now(), canvas: this.canvas });
       return stroke.apply(this, given);
+    },
+    drawImage(image, ...given) {
+      if (image instanceof HTMLCanvasElement) marks.push({ at: performance.now(), canvas: this.canvas });
+      return drawImage.call(this, image, ...given);
     },
   });
   for (const kind of [WebGLRenderingContext, WebGL2RenderingContext]) {
@@ -224,17 +230,18 @@ def tell(runs: list[Opened], budgets: dict[str, str]) -> None:
         line(what, figure, budgets.get(what, ""))
 
 
-def pointing(page: Page, wire: Wire) -> None:
+def pointing(page: Page, wire: Wire, at: int = 1) -> None:
     """Move over a chart whose neighbours follow, then zoom them all."""
-    chart = page.locator("figure .u-over").nth(1)
+    chart = page.locator("figure .u-over").nth(at)
     box = chart.bounding_box()
     assert box is not None
     page.evaluate(FOLLOW)
     page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
     page.wait_for_timeout(300)
     page.evaluate("window.__seen.length = window.__frames.length = 0")
-    for at in range(80):
-        page.mouse.move(box["x"] + 10 + at * (box["width"] - 20) / 80, box["y"] + box["height"] * (0.3 + 0.4 * (at % 7) / 7))
+    for step in range(80):
+        across, down = 10 + step * (box["width"] - 20) / 80, box["height"] * (0.3 + 0.4 * (step % 7) / 7)
+        page.mouse.move(box["x"] + across, box["y"] + down)
         page.wait_for_timeout(10)
     page.wait_for_timeout(200)
     seen, frames = page.evaluate("[window.__seen, window.__frames]")
@@ -268,6 +275,37 @@ def grid(browser: Browser, url: str, repeats: int, size: Grid) -> None:
     with fresh(browser) as (page, wire):
         opened(page, wire, url + address)
         pointing(page, wire)
+
+
+# Tasks that kept the page busy for 50 ms or more, from the time on when the script ran.
+LONG_TASKS = """(() => {
+  window.__long = [];
+  new PerformanceObserver(list => { for (const one of list.getEntries()) window.__long.push(one.duration); })
+    .observe({ type: "longtask" });
+})()"""
+
+
+def crowd(browser: Browser, url: str, repeats: int, size: Grid) -> None:
+    """Very many lines in one chart: its parts come one after the other, and the last of them counts."""
+    address = f"/experiments/{grid_name(size)}?most=1000"
+    print(f"{size.runs:,} lines of {size.points:,} points in one chart")
+    runs = []
+    for _ in range(repeats):
+        with fresh(browser) as (page, wire):
+            runs.append(opened(page, wire, url + address))
+    line("page to the last line", f"{median_of(runs, lambda one: one.all_ms):,.0f} ms", "1,500 ms")
+    tell(runs, {"sent by then": "2.00 MB", "heap": "120 MB"})
+    with fresh(browser) as (page, wire):
+        opened(page, wire, url + address)
+        page.evaluate(LONG_TASKS)
+        page.mouse.move(720, 700)
+        for _ in range(40):
+            page.mouse.wheel(0, 120)
+            page.wait_for_timeout(16)
+        page.mouse.wheel(0, -10_000)
+        page.wait_for_timeout(500)
+        line("scroll: longest task", f"{max(page.evaluate('window.__long'), default=0):.0f} ms", "100 ms")
+        pointing(page, wire, 0)
 
 
 def names(browser: Browser, url: str, repeats: int, count: int) -> None:
@@ -328,7 +366,7 @@ def made(folder: Path, sizes: list[Size]) -> str:
     """Write what is not there yet; return the id of the run with the long series."""
     with closing(LocalStore(folder)) as store:
         known = {one.name for one in store.experiments()}
-        for size, experiment in zip(sizes, (grid_name(sizes[0]), "long-series", "many-names"), strict=True):
+        for size, experiment in zip(sizes, (*map(grid_name, sizes[:2]), "long-series", "many-names"), strict=True):
             if experiment not in known:
                 write(store, size, now_ms=time.time_ns() // 1_000_000, advance=lambda done, total: None)
         store.maintain()
@@ -344,7 +382,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     size, points, wide = (Grid(50, 10, 200), 100_000, 100) if given.quick else (GRID, 1_000_000, 1000)
-    sizes: list[Size] = [size, Many("points", points), Many("names", wide)]
+    lines = Grid(100, 1, 2000) if given.quick else CROWD
+    sizes: list[Size] = [size, lines, Many("points", points), Many("names", wide)]
     repeats = 1 if given.quick else given.repeats
     with contextlib.ExitStack() as stack:
         folder = given.workspace or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "w"
@@ -355,6 +394,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), **options)
         print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Chromium {browser.version}")
         grid(browser, url, repeats, size)
+        crowd(browser, url, repeats, lines)
         names(browser, url, repeats, wide)
         long(browser, url, repeats, run_id, points)
         if given.peers:

@@ -551,6 +551,48 @@ def test_thousands_of_runs_and_columns_cost_what_is_in_view(page: Page, many: Ru
     expect(rows(page).first.locator(f'[aria-colindex="{index}"]')).to_contain_text(re.compile(r"\d\.\d"))
 
 
+def test_a_thousand_runs_are_drawn_and_what_is_selected_has_a_short_address(
+    page: Page, many: RunningServer, troubles: list[str]
+) -> None:
+    page.goto(many.url + "/runs")
+    heading = page.locator(".compare .head")
+    expect(heading).to_contain_text("Latest 50 runs")
+    heading.get_by_role("button", name="of 1,206").click()
+    page.get_by_role("radio", name="The latest 1,000").click()
+    expect(heading).to_contain_text("Latest 1,000 runs")
+    assert "most=1000" in page.url
+    loss = page.locator('[data-metric="train/loss"]')
+    expect(loss).to_contain_text("points kept")  # of all runs: until then it says how many are here
+    loss.locator(".chart").hover()
+    expect(loss.get_by_test_id("chart-tip")).to_contain_text(re.compile(r"\d{2,} (lower|higher)"))
+
+    page.goto(many.url + "/runs?group=param:seed")
+    expect(heading).to_contain_text("Means over the latest 1,000 runs")
+    page.goto(many.url + "/experiments/vision%2Fresnet-sweep?group=param:seed")
+    expect(heading).to_contain_text(re.compile("Means over all 4[0-9]{2} runs"))
+
+    page.goto(many.url + "/runs")
+    expect(rows(page).first).to_be_visible()
+    page.get_by_test_id("runs-table").focus()
+    page.keyboard.press("Control+a")
+    expect(heading).to_contain_text("1,000 of 1,206 selected runs")
+    page.wait_for_url(re.compile(r"sel=\.\w{20}$"))
+    selected = page.url
+    page.goto(selected)
+    expect(page.get_by_test_id("bulk-bar")).to_contain_text("1,206 selected")
+    expect(heading).to_contain_text("1,000 of 1,206 selected runs")
+    assert page.url == selected
+    page.goto(selected.replace("/runs?", "/embed/runs?") + "&panel=metric:train/loss")
+    expect(loss).to_contain_text("points kept")
+
+    page.goto(many.url + "/runs?sel=.of-another-workspace")
+    expect(page.get_by_test_id("toast")).to_contain_text("There is no selection")
+    expect(heading).to_contain_text("Latest 50 runs")
+    assert "sel=" not in page.url
+    assert [trouble for trouble in troubles if "404" not in trouble] == []
+    troubles.clear()
+
+
 def test_odd_names_long_tags_and_right_to_left_text_stay_in_their_cells(page: Page, tmp_path: Path) -> None:
     with closing(LocalStore(tmp_path / "w", clock_ms=lambda: T0_MS)) as store:
         odd: list[tuple[str, dict[str, ParamValue], dict[str, str | None]]] = [

@@ -318,6 +318,13 @@ export const api = {
     await send("DELETE", `/views?${new URLSearchParams({ scope, name })}`);
   },
 
+  /** Keep which runs are selected, under a short name that they alone determine. */
+  saveSelection: async (ids: readonly string[]): Promise<string> =>
+    (await json<{ name: string }>("POST", "/selections", { ids })).name,
+
+  selection: async (name: string): Promise<string[]> =>
+    (await json<{ ids: string[] }>("GET", `/selections?${new URLSearchParams({ name })}`)).ids,
+
   /** Aborted, it fails like a request without an answer. */
   async series(query: SeriesQuery, signal?: AbortSignal): Promise<SeriesBuckets[]> {
     const response = await send("POST", "/series?screen=1", query, {}, signal);

@@ -63,13 +63,20 @@ function counts(frame: ArrayBuffer, data: number, span: Span | undefined): Uint3
   return span === undefined ? new Uint32Array(0) : new Uint32Array(frame, data + span.offset, span.length);
 }
 
-/** Decode the answer to `/series?screen=1`. */
+/** Decode the answer to `/series?screen=1`. Series with the same places share them: one array, found by its identity. */
 export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
   const { head, data } = open<{ series: SeriesHead[] }>(frame);
+  const places = new Map<string, Float64Array>();
+  const placesOf = (span: Span | undefined): Float64Array => {
+    const key = `${span?.offset} ${span?.length} ${span?.dtype}`;
+    const found = places.get(key) ?? floats(frame, data, span);
+    places.set(key, found);
+    return found;
+  };
   return head.series.map((series) => {
     const { columns, end, before, after, ...sent } = series;
     const rest = { ...sent, before: pointOf(before), after: pointOf(after) };
-    const x = floats(frame, data, columns["x"]);
+    const x = placesOf(columns["x"]);
     if (series.exact) {
       const mean = floats(frame, data, columns["last"]);
       const odd = Uint32Array.from(mean, (value) => Number(!Number.isFinite(value)));
@@ -88,7 +95,7 @@ export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
     return {
       ...rest,
       x,
-      x_last: floats(frame, data, columns["x_last"]),
+      x_last: placesOf(columns["x_last"]),
       mean: screenFloats(frame, data, columns["mean"]),
       min: screenFloats(frame, data, columns["min"]),
       max: screenFloats(frame, data, columns["max"]),

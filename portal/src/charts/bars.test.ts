@@ -4,7 +4,7 @@ import type { RunRef } from "./view.svelte";
 
 const bar = (run: string, value: number): Bar => ({ run, label: run, ink: 0, value, href: `/runs/${run}` });
 const ref = (id: string, group: string | null, groupAt = 0): RunRef => ({
-  id, label: id, ink: 0, dash: [], group, groupAt, href: `/runs/${id}`,
+  id, label: id, ink: 0, dash: [], group, groupAt, href: `/runs/${id}`, isMarked: false,
 }); // biome-ignore format: one record
 const VALUES = new Map([["a", 1], ["b", 3], ["c", 10], ["d", 7]]); // biome-ignore format: one row
 const BARS = [bar("a", 1), bar("b", 3), bar("c", 10), bar("d", 7)];

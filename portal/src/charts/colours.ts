@@ -57,11 +57,19 @@ export function scaleColour(share: number, isDark: boolean): `#${string}` {
   return mixed(scale[low] ?? "#888888", scale[low + 1] ?? "#888888", place - low);
 }
 
+/** Red, green and blue of #rrggbb or rgb(r, g, b), 0 … 255. */
+export function channelsOf(colour: string): [number, number, number] {
+  const numbers = colour.startsWith("#")
+    ? [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16))
+    : (colour.match(/[\d.]+/g) ?? []).map(Number);
+  return [numbers[0] ?? 0, numbers[1] ?? 0, numbers[2] ?? 0];
+}
+
 /** A colour between two, in sRGB. */
 export function mixed(from: string, to: string, share: number): `#${string}` {
-  const channel = (hex: string, at: number) => Number.parseInt(hex.slice(at, at + 2), 16);
-  return `#${[1, 3, 5]
-    .map((at) => Math.round(channel(from, at) + share * (channel(to, at) - channel(from, at))))
+  const other = channelsOf(to);
+  return `#${channelsOf(from)
+    .map((value, at) => Math.round(value + share * ((other[at] ?? 0) - value)))
     .map((value) => value.toString(16).padStart(2, "0"))
     .join("")}`;
 }

@@ -1,8 +1,9 @@
 /** Brings series to the charts in view.
  *
- * Charts say what they show; the feed asks the server: all that share runs, axis and range in few requests, the runs that got points
- * again, at most once a second, never in a hidden tab. Nothing is asked while nothing changes. A request whose charts have all gone is
- * cancelled. What was shown a moment ago is kept, so that scrolling back and forth asks nothing.
+ * Charts say what they show; the feed asks the server: all that share runs, axis and range in few requests, hundreds of lines in
+ * parts that are shown as they come, the runs that got points again, at most once a second, never in a hidden tab. Nothing is asked
+ * while nothing changes. A request whose charts have all gone is cancelled. What was shown a moment ago is kept, so that scrolling
+ * back and forth asks nothing.
  */
 
 import { tick } from "svelte";
@@ -19,8 +20,8 @@ export interface Want {
   buckets: number;
 }
 
-/** Series in the order of the runs, then of the columns. */
-type Deliver = (series: SeriesBuckets[]) => void;
+/** Series in the order of the runs, then of the columns. `isWhole`: of all runs; else of some, and the rest is under way. */
+type Deliver = (series: SeriesBuckets[], isWhole: boolean) => void;
 
 interface Entry {
   want: Want;
@@ -29,8 +30,10 @@ interface Entry {
   byRun: Map<string, SeriesBuckets[]>;
   isLoaded: boolean;
   watchers: Set<{ deliver: Deliver; fail: (error: ApiError) => void }>;
-  /** The request under way, if any. */
-  request: Request | null;
+  /** Parts that are under way or wait for their turn. */
+  parts: number;
+  requests: Set<Request>;
+  toldMs: number;
 }
 
 interface Request {
@@ -40,10 +43,16 @@ interface Request {
 
 /** Series in one request: few enough that the first charts need not wait for all. */
 const MAX_SERIES = 100;
+/** Runs in one request: lines that are drawn within a moment, while the next ones travel. */
+const PART_RUNS = 250;
+/** So often a chart is drawn anew while its parts come. */
+const PROGRESS_MS = 300;
+/** Live updates take a fifth of the time at most, however many runs log. */
+const REST = 4;
+const MAX_REST_MS = 10_000;
 /** One is answered while another travels; more would share the server's time, and all come late. */
 const MAX_REQUESTS = 2;
 const FRAME_MS = 16;
-/** A server that stumbled is asked again, more and more seldom. */
 /** Numbers kept of charts that have gone: some tens of megabytes. */
 const MAX_KEPT_ROWS = 400_000;
 
@@ -56,6 +65,7 @@ class SeriesFeed {
   #running = 0;
   #timer = 0;
   #pace: { ask: () => void } | null = null;
+  #resting: (() => void)[] = [];
 
   /** Deliver now, and again after each change, until the returned function is called. */
   watch(want: Want, deliver: Deliver, fail: (error: ApiError) => void): () => void {
@@ -69,7 +79,9 @@ class SeriesFeed {
         byRun: new Map(),
         isLoaded: false,
         watchers: new Set(),
-        request: null,
+        parts: 0,
+        requests: new Set(),
+        toldMs: Number.NEGATIVE_INFINITY,
       };
     }
     const mine = entry;
@@ -77,7 +89,7 @@ class SeriesFeed {
     this.#entries.set(key, mine);
     const watcher = { deliver, fail };
     mine.watchers.add(watcher);
-    if (mine.isLoaded) deliver(this.#seriesOf(mine));
+    if (mine.isLoaded) deliver(this.#seriesOf(mine), mine.parts === 0);
     // All charts that appear in one frame share their requests.
     if (mine.stale.size > 0 && this.#timer === 0) {
       this.#timer = window.setTimeout(() => {
@@ -88,15 +100,21 @@ class SeriesFeed {
     return () => {
       mine.watchers.delete(watcher);
       if (mine.watchers.size > 0) return;
-      const { request } = mine;
-      if (request !== null && [...request.entries].every((one) => one.watchers.size === 0)) request.abort.abort();
+      for (const request of mine.requests)
+        if ([...request.entries].every((one) => one.watchers.size === 0)) request.abort.abort();
       this.#forget();
     };
   }
 
   #listen(): void {
     if (this.#pace !== null) return;
-    const pace = paced(async () => this.#ask());
+    const pace = paced(async () => {
+      const began = performance.now();
+      this.#ask();
+      await this.#quiet();
+      const rest = Math.min(MAX_REST_MS, REST * (performance.now() - began));
+      await new Promise((resolve) => setTimeout(resolve, rest));
+    });
     this.#pace = pace;
     live.subscribe((changes) => {
       const changed =
@@ -131,7 +149,7 @@ class SeriesFeed {
   #ask(): void {
     const groups = new Map<string, Entry[]>();
     for (const entry of this.#entries.values()) {
-      if (entry.watchers.size === 0 || entry.stale.size === 0 || entry.request !== null) continue;
+      if (entry.watchers.size === 0 || entry.stale.size === 0 || entry.parts > 0) continue;
       const key = shared(entry.want) + JSON.stringify([...entry.stale]);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, [entry]);
@@ -142,11 +160,11 @@ class SeriesFeed {
       const size = Math.max(1, Math.floor(MAX_SERIES / runIds.length));
       for (let from = 0; from < group.length; from += size) {
         const entries = group.slice(from, from + size);
-        for (const entry of entries) {
-          entry.stale = new Set();
-          entry.request = { entries: new Set(entries), abort: new AbortController() };
+        for (let at = 0; at < runIds.length; at += PART_RUNS) {
+          for (const entry of entries) entry.parts++;
+          this.#queue.push({ entries, runIds: runIds.slice(at, at + PART_RUNS) });
         }
-        this.#queue.push({ entries, runIds });
+        for (const entry of entries) entry.stale = new Set();
       }
     }
     this.#next();
@@ -155,13 +173,21 @@ class SeriesFeed {
   #next(): void {
     while (this.#running < MAX_REQUESTS) {
       const job = this.#queue.shift();
-      if (job === undefined) return;
+      if (job === undefined) break;
       this.#running++;
       void this.#load(job.entries, job.runIds).finally(() => {
         this.#running--;
         this.#next();
       });
     }
+    if (this.#running > 0) return;
+    for (const resolve of this.#resting) resolve();
+    this.#resting = [];
+  }
+
+  /** Until nothing is under way. */
+  async #quiet(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#resting.push(resolve));
   }
 
   async #load(entries: Entry[], runIds: string[]): Promise<void> {
@@ -171,7 +197,7 @@ class SeriesFeed {
     for (const entry of entries) if (entry.watchers.size === 0) this.#giveUp(entry, runIds);
     if (want === undefined || wanted.length === 0) return;
     const request: Request = { entries: new Set(wanted), abort: new AbortController() };
-    for (const entry of wanted) entry.request = request;
+    for (const entry of wanted) entry.requests.add(request);
     try {
       const found = await this.#read(want, runIds, wanted, request.abort.signal);
       const byName = grouped(found, (series) => series.name);
@@ -185,14 +211,19 @@ class SeriesFeed {
         const byRun = grouped(byName.get(entry.want.name) ?? [], (series) => series.run_id);
         for (const id of runIds) entry.byRun.set(id, byRun.get(id) ?? []);
         entry.isLoaded = true;
-        entry.request = null;
+        entry.parts--;
+        entry.requests.delete(request);
+        const isWhole = entry.parts === 0;
+        if (!isWhole && performance.now() - entry.toldMs < PROGRESS_MS) continue;
+        entry.toldMs = isWhole ? Number.NEGATIVE_INFINITY : performance.now();
         const series = this.#seriesOf(entry);
-        for (const watcher of entry.watchers) watcher.deliver(series);
+        for (const watcher of entry.watchers) watcher.deliver(series, isWhole);
         await tick();
       }
     } catch (error) {
       const reason = error instanceof ApiError ? error : new ApiError(String(error), "BAD_ANSWER", 0);
       for (const entry of wanted) {
+        if (!entry.requests.delete(request)) continue; // it has its part; another chart failed to draw
         this.#giveUp(entry, runIds);
         if (request.abort.signal.aborted) continue;
         for (const watcher of entry.watchers) watcher.fail(reason);
@@ -234,7 +265,7 @@ class SeriesFeed {
   }
 
   #giveUp(entry: Entry, runIds: string[]): void {
-    entry.request = null;
+    entry.parts--;
     for (const id of runIds) entry.stale.add(id);
   }
 }

@@ -1,6 +1,6 @@
 /** What a run is known by in one value: a field, spelled as a column of the runs table is: `param:lr`, `metric:loss`, `start` … */
 
-import { type ParamValue, type RunInfo, TEXT } from "../api/types";
+import { isActive, type ParamValue, type RunInfo, TEXT } from "../api/types";
 import { formatDuration, formatTime, formatValue } from "../ui/format";
 import { t } from "../ui/i18n";
 import { naturalCompare, naturalSort } from "../ui/natural";
@@ -112,13 +112,24 @@ export function groupingsOf(runs: RunInfo[]): { value: Field; label: string }[] 
     .map((value) => ({ value, label: fieldLabel(value) }));
 }
 
+/** Where more go on than this, none of them stands out. */
+const MAX_ACTIVE = 12;
+
 /** Runs as charts see them: name, colour, group. */
-export function refsOf(runs: RunInfo[], view: { groups: readonly Field[]; colour: Field }, isDark: boolean): RunRef[] {
+export function refsOf(
+  runs: RunInfo[],
+  view: { groups: readonly Field[]; colour: Field; marked?: readonly string[] },
+  isDark: boolean,
+): RunRef[] {
   const inks = view.colour === "" ? null : coloursBy(runs, view.colour, isDark);
   const values = runs.map((run) => view.groups.map((field) => fieldValue(run, field)));
   const groups = values.map((given) => (view.groups.length === 0 ? null : groupLabel(view.groups, given)));
   const byName = new Map(groups.map((group, at) => [group, values[at] ?? []]));
   const names = [...byName].sort(([, a], [, b]) => compareValues(a, b)).map(([group]) => group);
+  const places = new Map(names.map((name, at) => [name, at]));
+  const marked = new Set(view.marked);
+  const active = runs.filter((run) => isActive(run.status));
+  if (active.length <= MAX_ACTIVE) for (const run of active) marked.add(run.id);
   return runs.map((run, at) => {
     const style = runStyle(run);
     const group = groups[at] ?? null;
@@ -128,8 +139,9 @@ export function refsOf(runs: RunInfo[], view: { groups: readonly Field[]; colour
       ink: inks?.[at] ?? style.hue,
       dash: inks === null ? style.dash : [],
       group,
-      groupAt: names.indexOf(group),
+      groupAt: places.get(group) ?? -1,
       href: `/runs/${encodeURIComponent(run.id)}`,
+      isMarked: marked.has(run.id),
     };
   });
 }

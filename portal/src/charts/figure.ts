@@ -11,6 +11,8 @@ export type Ink = number | "text" | "soft" | "grid" | "card" | "accent" | "good"
 /** Arrays of one mark have one length. NaN interrupts a line or a band; other marks leave it out. */
 export type Mark =
   | { kind: "line"; x: Numbers; y: Numbers; ink: Ink; width?: number; dash?: number[]; alpha?: number }
+  /** How many of very many lines pass where. `ink`: of all of them; null: each has its own. */
+  | { kind: "density"; lines: { x: Numbers; y: Numbers; ink: Ink }[]; ink: Ink | null }
   | { kind: "band"; x: Numbers; low: Numbers; high: Numbers; ink: Ink; alpha: number }
   | { kind: "dots"; x: Numbers; y: Numbers; ink: Ink | Ink[]; radius: number; alpha?: number }
   | {
@@ -56,6 +58,8 @@ export interface Trace {
   short?: string;
   ink: Ink;
   dash: number[];
+  /** Stands out among very many. */
+  isMarked?: boolean;
   x: Numbers;
   y: Numbers;
   /** How its line runs, when that is not from point to point: the stairs of a histogram. */

@@ -27,7 +27,15 @@ function source(x: number[], values: number[], more: Partial<SeriesBuckets> = {}
   return { run: "r", label: "r", ink: 0, dash: [], series, group: null };
 }
 const curve = (x: number[], y: number[]): Curve => curveOf(source(x, y), UNSMOOTHED);
-const OPTIONS = { x: "step", logX: false, logY: false, clip: false, zoom: null, backdrop: null } as const;
+const OPTIONS = {
+  x: "step",
+  logX: false,
+  logY: false,
+  clip: false,
+  isColoured: false,
+  zoom: null,
+  backdrop: null,
+} as const;
 
 describe("curveOf", () => {
   test("an exact series is drawn point by point; what is not finite is marked where the line breaks off", () => {
@@ -107,6 +115,16 @@ describe("a crowd of lines", () => {
     expect(bands.map((band) => [band.low[160], band.high[160]])).toEqual([[-2, 26]]);
     expect(marks.filter((mark) => mark.kind === "line" && mark.dash !== undefined)).toEqual([]);
     expect(traces.every((trace) => trace.dash.length === 0)).toBe(true);
+  });
+
+  test("of hundreds is a density, over which marked lines stand", () => {
+    const crowd = Array.from({ length: 300 }, (_, at) => ({ ...bucketed(at, 2), run: `${at}`, isMarked: at === 7 }));
+
+    const { marks } = lineFigure(crowd, OPTIONS);
+
+    expect(marks.map((mark) => mark.kind)).toEqual(["band", "density", "line"]);
+    expect(marks[1]).toMatchObject({ ink: "accent", lines: { length: 299 } });
+    expect(lineFigure(crowd, { ...OPTIONS, isColoured: true }).marks[1]).toMatchObject({ ink: null });
   });
 
   test("shows a spike between two places, and nothing where a line breaks", () => {

@@ -17,6 +17,8 @@ export interface Source {
   /** What it is averaged with: a group of runs and, behind a tab, a part of the chart; null: it stands alone. */
   group: string | null;
   href?: string;
+  /** Stands out in a crowd. */
+  isMarked?: boolean;
 }
 
 /** A line as drawn. All arrays have one length, x ascends. */
@@ -36,6 +38,7 @@ export interface Curve {
   /** Points (or runs, of a mean over runs) a place stands for; null: one each. */
   n: ArrayLike<number> | null;
   isMean: boolean;
+  isMarked?: boolean;
   odd: Odd[];
 }
 
@@ -47,9 +50,41 @@ export interface Odd {
 }
 
 export function curveOf(source: Source, smoothing: Smoothing): Curve {
-  const { series } = source;
-  const { run, label, ink, dash } = source;
-  const common = { run, label, ink, dash, ...(source.href === undefined ? {} : { href: source.href }), isMean: false };
+  const { run, label, ink, dash, href } = source;
+  const made = pathOf(source.series, smoothing);
+  const isMarked = source.isMarked ?? false;
+  return { run, label, ink, dash, ...(href === undefined ? {} : { href }), isMean: false, isMarked, ...made };
+}
+
+type Path = Pick<Curve, "x" | "y" | "raw" | "low" | "high" | "n" | "odd">;
+/** Of series that are still shown: when one of a thousand gets a point, the others stay as they are. */
+const paths = new WeakMap<SeriesBuckets, { smoothing: string; path: Path }>();
+/** Middles of buckets by their first places: most runs share them. */
+const middles = new WeakMap<Numbers, { last: Numbers; places: Float64Array }>();
+
+function pathOf(series: SeriesBuckets, smoothing: Smoothing): Path {
+  const key = smoothing.points > 1 ? `${smoothing.kind} ${smoothing.points}` : "";
+  const known = paths.get(series);
+  if (known?.smoothing === key) return known.path;
+  const path = makePath(series, smoothing);
+  paths.set(series, { smoothing: key, path });
+  return path;
+}
+
+/** A bucket stands in the middle of its points; the line begins and ends where the series does. */
+function middlesOf({ x, x_last: last }: SeriesBuckets): Float64Array {
+  const known = middles.get(x);
+  if (known?.last === last) return known.places;
+  const rows = x.length;
+  const places = new Float64Array(rows + 1);
+  for (let at = 0; at < rows; at++) places[at] = ((x[at] ?? 0) + (last[at] ?? 0)) / 2;
+  places[0] = x[0] ?? 0;
+  places[rows] = last[rows - 1] ?? 0;
+  middles.set(x, { last, places });
+  return places;
+}
+
+function makePath(series: SeriesBuckets, smoothing: Smoothing): Path {
   const isSmoothed = smoothing.points > 1 && series.x.length > 2;
   // Beyond the range in view the line goes on to the points that are next there.
   const { before, after } = series;
@@ -59,15 +94,10 @@ export function curveOf(source: Source, smoothing: Smoothing): Curve {
     const [x, raw] = [led(series.x, 0), led(series.mean, 1)];
     const y = isSmoothed ? smooth(raw, new Uint8Array(x.length).fill(1), smoothing) : raw;
     const odd = oddOf(series, x, y, first);
-    return { ...common, x, y, raw: isSmoothed ? raw : null, low: null, high: null, n: null, odd };
+    return { x, y, raw: isSmoothed ? raw : null, low: null, high: null, n: null, odd };
   }
-  // A bucket stands in the middle of its points; the line begins and ends where the series does, at its last value.
   const rows = series.x.length;
-  const places = new Float64Array(rows + 1);
-  for (let at = 0; at < rows; at++) places[at] = ((series.x[at] ?? 0) + (series.x_last[at] ?? 0)) / 2;
-  places[0] = series.x[0] ?? 0;
-  places[rows] = series.x_last[rows - 1] ?? 0;
-  const x = led(places, 0);
+  const x = led(middlesOf(series), 0);
   const raw = led(between(undefined, series.mean, series.end), 1);
   const low = led(between(undefined, series.min, series.min[rows - 1] ?? Number.NaN), 1).slice();
   const high = led(between(undefined, series.max, series.max[rows - 1] ?? Number.NaN), 1).slice();
@@ -81,7 +111,7 @@ export function curveOf(source: Source, smoothing: Smoothing): Curve {
   let y: Numbers = raw;
   if (isSmoothed) y = smooth(raw, n, smoothing);
   const odd = oddOf(series, x, y, first);
-  return { ...common, x, y, raw: isSmoothed ? raw : null, low, high, n, odd };
+  return { x, y, raw: isSmoothed ? raw : null, low, high, n, odd };
 }
 
 /** Values with one more in front and one more behind, as far as there are; the same array without. */
@@ -286,6 +316,8 @@ export interface LineOptions {
   logY: boolean;
   /** Cut off values far outside of where nearly all are. */
   clip: boolean;
+  /** The colours of lines mean something, such as the value of a param. */
+  isColoured: boolean;
   zoom: [number, number] | null;
   titleX?: string;
   titleY?: string;
@@ -306,6 +338,10 @@ export interface LineFigure extends Figure {
  */
 const CROWD = 24;
 const HULL_PLACES = 320;
+/** More lines than this cover each other whatever their style: drawn is how many of them pass where. */
+const DENSE = 120;
+/** The more lines, the fainter each: where many run is darker than where few do. */
+export const crowdAlpha = (lines: number) => 0.8 * Math.min(1, CROWD / lines) ** 0.5;
 
 /** Least and greatest of all curves together, at even places along the axis; null: none of them stands for more than points. */
 export function hullOf(
@@ -360,6 +396,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   const { x, logX, logY, zoom, backdrop } = options;
   const many = curves.length > 1;
   const isCrowd = curves.length > CROWD;
+  const isDense = curves.length > DENSE;
   const marks: Mark[] = [];
   if (backdrop !== null) {
     marks.push({ kind: "band", x: backdrop.x, low: backdrop.low, high: backdrop.high, ink: "soft", alpha: 0.16 });
@@ -379,7 +416,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
         alpha: curve.isMean ? 0.18 : many ? (curves.length > 12 ? 0.07 : 0.12) : 0.18,
       });
   for (const curve of curves)
-    if (curve.raw !== null)
+    if (curve.raw !== null && !isDense)
       marks.push({
         kind: "line",
         x: curve.x,
@@ -388,20 +425,26 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
         width: 1,
         alpha: curves.length > 12 ? 0.12 : 0.26,
       });
-  for (const curve of curves)
-    marks.push({
-      kind: "line",
-      x: curve.x,
-      y: curve.y,
-      ink: curve.ink,
-      ...(isCrowd ? { width: 1, alpha: 0.8 } : { dash: curve.dash, width: many ? 1.5 : 1.6 }),
-    });
-  for (const curve of curves)
+  const alpha = crowdAlpha(curves.length);
+  const looks = (curve: Curve) =>
+    !isCrowd
+      ? { dash: curve.dash, width: many ? 1.5 : 1.6 }
+      : curve.isMarked || curve.isMean
+        ? { width: 1.75 }
+        : { width: 1, alpha };
+  // Those that stand out lie above the crowd.
+  const above = isCrowd ? curves.filter((curve) => curve.isMarked) : [];
+  const below = above.length === 0 ? curves : curves.filter((curve) => !curve.isMarked);
+  if (isDense) marks.push({ kind: "density", lines: below, ink: options.isColoured ? null : "accent" });
+  for (const curve of isDense ? above : [...below, ...above])
+    marks.push({ kind: "line", x: curve.x, y: curve.y, ink: curve.ink, ...looks(curve) });
+  const together = { odd: curves.flatMap((curve) => curve.odd).sort((a, b) => a.x - b.x), ink: "text" as Ink };
+  for (const { odd, ink } of isDense ? [together] : curves)
     for (const shape of ["cross", "up", "down"] as const) {
-      const odd = curve.odd.filter((one) => one.shape === shape);
-      if (odd.length === 0) continue;
-      const [ox, oy] = [Float64Array.from(odd, (one) => one.x), Float64Array.from(odd, (one) => one.y)];
-      marks.push({ kind: "glyphs", shape, x: ox, y: oy, ink: curve.ink });
+      const found = odd.filter((one) => one.shape === shape);
+      if (found.length === 0) continue;
+      const [ox, oy] = [Float64Array.from(found, (one) => one.x), Float64Array.from(found, (one) => one.y)];
+      marks.push({ kind: "glyphs", shape, x: ox, y: oy, ink });
     }
 
   const y = yRange(curves, backdrop, shown, options);
@@ -420,6 +463,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       label: curve.label,
       ink: curve.ink,
       dash: isCrowd ? [] : curve.dash,
+      ...(curve.isMarked ? { isMarked: true } : {}),
       x: curve.x,
       y: curve.y,
       note: (row) => noteOf(curve, row),

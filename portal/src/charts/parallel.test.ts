@@ -39,6 +39,7 @@ test("a scatter leaves out runs without both values, and says what a point is", 
     group: null,
     groupAt: 0,
     href: `/${one.id}`,
+    isMarked: false,
   }));
 
   const { traces } = scatterFigure(RUNS, refs, "param:lr", "metric:loss", "param:optimizer");

@@ -49,6 +49,21 @@ test("text stands where its end or middle is told to be, whatever is in it", asy
   expect(page).toContain("BT /F1 10 Tf 0 0 0 rg 1 0 0 -1 31.68 23.5 Tm <6129285ce9> Tj ET");
 });
 
+test("a picture has its colours in one object and its opacities in another", async () => {
+  const { file, page } = await drawn((surface) => {
+    surface.pixels(Uint8ClampedArray.of(10, 20, 30, 40, 50, 60, 70, 80), 2, { left: 5, top: 6, width: 20, height: 10 });
+  });
+  expect(page).toContain("q 20 0 0 -10 5 16 cm /I0 Do Q");
+  expect(file).toContain("/XObject << /I0 6 0 R >>");
+  expect(file).toMatch(/6 0 obj\n.*\/Width 2 \/Height 1 \/ColorSpace \/DeviceRGB .*\/SMask 7 0 R/);
+  const [colours, opacities] = ["6 0 obj", "7 0 obj"].map((object) => {
+    const from = file.indexOf("stream\n", file.indexOf(object)) + "stream\n".length;
+    return [...inflateSync(Buffer.from(file.slice(from, file.indexOf("\nendstream", from)), "latin1"))];
+  });
+  expect(colours).toEqual([10, 20, 30, 50, 60, 70]);
+  expect(opacities).toEqual([40, 80]);
+});
+
 test("letters that the fonts of every reader lack are told", () => {
   expect(lacking("loss — 10 %, “ö” −1")).toBe("");
   expect(lacking("λ = 损失 λ")).toBe("λ损失");

@@ -1,7 +1,7 @@
 /** A drawing as a PDF of one page: lines and letters stay what they are, whatever the scale.
  *
- * Only what figures need of PDF 1.4 (ISO 32000-1): paths, clips, opacity and the two fonts that every reader has, whose letters
- * are those of Windows-1252. No dependency does that in less than ten times the bytes.
+ * Only what figures need of PDF 1.4 (ISO 32000-1): paths, clips, opacity, pictures and the two fonts that every reader has, whose
+ * letters are those of Windows-1252. No dependency does that in less than ten times the bytes.
  */
 
 import type { Box, StrokeLook, Surface, TextLook } from "./surface";
@@ -57,7 +57,9 @@ export function lacking(text: string): string {
 
 export class PdfSurface implements Surface {
   #parts: string[] = [];
+  readonly pixelsPerPx = 3;
   #alphas: number[] = [];
+  #pictures: { columns: number; pixels: Uint8ClampedArray<ArrayBuffer> }[] = [];
   /** All text that was drawn. */
   #said = "";
   #font: PdfFont;
@@ -117,6 +119,13 @@ export class PdfSurface implements Surface {
     this.#with(1, `BT /F${look.isBold ? 2 : 1} ${look.size} Tf ${colour(look.fill)} rg ${matrix} Tm <${string}> Tj ET`);
   }
 
+  pixels(pixels: Uint8ClampedArray<ArrayBuffer>, columns: number, box: Box): void {
+    const at = this.#pictures.push({ columns, pixels }) - 1;
+    // A picture is a square of 1 whose y goes up.
+    const matrix = [box.width, 0, 0, -box.height, box.left, box.top + box.height].map(fixed).join(" ");
+    this.#parts.push(`q ${matrix} cm /I${at} Do Q`);
+  }
+
   within(box: Box, draw: () => void): void {
     this.#parts.push(`q ${boxText(box)} re W n`);
     draw();
@@ -137,12 +146,15 @@ export class PdfSurface implements Surface {
     const named = FONTS[this.#font].map(
       (name, at) => `/F${at + 1} << /Type /Font /Subtype /Type1 /BaseFont /${name} /Encoding /WinAnsiEncoding >>`,
     );
+    const pictures = await Promise.all(this.#pictures.map((one, at) => pictureObjects(one, OWN_OBJECTS + 2 * at)));
+    const drawn = this.#pictures.map((_, at) => `/I${at} ${OWN_OBJECTS + 2 * at + 1} 0 R`).join(" ");
     const objects: (string | [string, Uint8Array])[] = [
       "<< /Type /Catalog /Pages 2 0 R >>",
       "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${fixed(width * scale)} ${fixed(height * scale)}] /Contents 4 0 R /Resources << /Font << ${named.join(" ")} >> /ExtGState << ${states} >> >> >>`,
+      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${fixed(width * scale)} ${fixed(height * scale)}] /Contents 4 0 R /Resources << /Font << ${named.join(" ")} >> /ExtGState << ${states} >> /XObject << ${drawn} >> >> >>`,
       [`<< /Length ${stream.length} /Filter /FlateDecode >>`, stream],
       `<< /Title <feff${[...title].map(utf16).join("")}> /Producer (tracklog) >>`,
+      ...pictures.flat(),
     ];
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let at = 0;
@@ -183,6 +195,26 @@ export class PdfSurface implements Surface {
     if (state < 0) state = this.#alphas.push(kept) - 1;
     this.#parts.push(`q /G${state} gs ${command} Q`);
   }
+}
+
+/** Objects of a document before those of its pictures. */
+const OWN_OBJECTS = 5;
+
+/** The colours of a picture and, in an object of their own, their opacities; `before`: how many objects come before. */
+async function pictureObjects(
+  { columns, pixels }: { columns: number; pixels: Uint8ClampedArray<ArrayBuffer> },
+  before: number,
+): Promise<[string, Uint8Array][]> {
+  const n = pixels.length / 4;
+  const colours = await deflated(
+    Uint8Array.from({ length: 3 * n }, (_, at) => pixels[4 * Math.floor(at / 3) + (at % 3)] ?? 0),
+  );
+  const opacities = await deflated(Uint8Array.from({ length: n }, (_, at) => pixels[4 * at + 3] ?? 0));
+  const made = (bytes: Uint8Array, space: string, more: string): [string, Uint8Array] => [
+    `<< /Type /XObject /Subtype /Image /Width ${columns} /Height ${n / columns} /ColorSpace /${space} /BitsPerComponent 8${more} /Length ${bytes.length} /Filter /FlateDecode >>`,
+    bytes,
+  ];
+  return [made(colours, "DeviceRGB", ` /SMask ${before + 2} 0 R`), made(opacities, "DeviceGray", "")];
 }
 
 const fixed = (value: number) => String(Math.round(value * 1000) / 1000);

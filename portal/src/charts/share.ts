@@ -12,7 +12,7 @@ import type { ChartView } from "./view.svelte";
 
 const PREFIX = "/embed";
 /** Which runs a page of many shows. */
-const CHOSEN = ["runs", "q", "status", "parent", "deleted", "archived", "sel"];
+const CHOSEN = ["runs", "q", "status", "parent", "deleted", "archived", "sel", "most"];
 /** How charts are looked at. */
 const LOOK = ["x", "smooth", "log", "clip", "zoom", "zooms", "by", "group", "colour", "band", "earlier"];
 /** Runs that the server draws in one picture. */

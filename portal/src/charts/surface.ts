@@ -1,7 +1,8 @@
 /** Paints figures: on a canvas for the screen, as text for an SVG file. One drawing code for both. */
 
 import type { Numbers } from "../api/types";
-import { hueOf } from "./colours";
+import { channelsOf, hueOf } from "./colours";
+import { densityOf, shadesOf } from "./density";
 import { type Axis, type Figure, type Ink, type Mark, unitScale } from "./figure";
 import { spreadLabels } from "./labels";
 
@@ -30,11 +31,15 @@ export interface StrokeLook {
 
 /** All in CSS pixels. `points`: x0, y0, x1, y1 …; NaN begins a new part. */
 export interface Surface {
+  /** How sharp it is: what pictures should have of pixels a px. */
+  readonly pixelsPerPx: number;
   path(points: Float64Array, look: StrokeLook): void;
   area(points: Float64Array, fill: string, alpha: number): void;
   rects(boxes: Box[], fill: (at: number) => string, alpha: number): void;
   circles(points: Float64Array, radius: number, fill: (at: number) => string, alpha: number, ring: string | null): void;
   text(text: string, x: number, y: number, look: TextLook): void;
+  /** A picture of `columns` pixels in each row, four bytes each. */
+  pixels(pixels: Uint8ClampedArray<ArrayBuffer>, columns: number, box: Box): void;
   /** Draw only within a box. */
   within(box: Box, draw: () => void): void;
 }
@@ -78,6 +83,7 @@ export function canvasSurface(ctx: CanvasRenderingContext2D): Surface {
     }
   };
   return {
+    pixelsPerPx: globalThis.devicePixelRatio ?? 1,
     path(points, look) {
       trace(points);
       ctx.globalAlpha = look.alpha ?? 1;
@@ -130,6 +136,10 @@ export function canvasSurface(ctx: CanvasRenderingContext2D): Surface {
       ctx.fillText(text, 0, 0);
       ctx.restore();
     },
+    pixels(pixels, columns, box) {
+      const picture = pictureOf(pixels, columns);
+      if (picture !== null) ctx.drawImage(picture, box.left, box.top, box.width, box.height);
+    },
     within(box, draw) {
       ctx.save();
       ctx.beginPath();
@@ -139,6 +149,15 @@ export function canvasSurface(ctx: CanvasRenderingContext2D): Surface {
       ctx.restore();
     },
   };
+}
+
+function pictureOf(pixels: Uint8ClampedArray<ArrayBuffer>, columns: number): HTMLCanvasElement | null {
+  const canvas = document.createElement("canvas");
+  canvas.width = columns;
+  canvas.height = pixels.length / 4 / columns;
+  const ctx = canvas.getContext("2d");
+  ctx?.putImageData(new ImageData(pixels, columns), 0, 0);
+  return ctx === null ? null : canvas;
 }
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
@@ -159,6 +178,7 @@ export interface Print {
 }
 
 export class SvgSurface implements Surface {
+  readonly pixelsPerPx = 2;
   #parts: string[] = [];
   #clips = 0;
   #prefix: string;
@@ -214,6 +234,14 @@ export class SvgSurface implements Surface {
         look.isBold ? ' font-weight="600"' : ""
       }${look.turn === undefined ? "" : ` transform="rotate(${look.turn} ${fixed(x)} ${fixed(y)})"`}>${escaped(text)}</text>`,
     );
+  }
+
+  pixels(pixels: Uint8ClampedArray<ArrayBuffer>, columns: number, box: Box): void {
+    const url = pictureOf(pixels, columns)?.toDataURL();
+    if (url !== undefined)
+      this.#parts.push(
+        `<image href="${url}" x="${fixed(box.left)}" y="${fixed(box.top)}" width="${fixed(box.width)}" height="${fixed(box.height)}" preserveAspectRatio="none"/>`,
+      );
   }
 
   within(box: Box, draw: () => void): void {
@@ -300,6 +328,9 @@ export function paintMark(surface: Surface, mark: Mark, box: Box, { x, y }: Scal
         null,
       );
       return;
+    case "density":
+      paintDensity(surface, mark, box, { x, y }, paper);
+      return;
     case "band":
       for (const points of bandParts(mark.x, mark.low, mark.high, x, y, box))
         surface.area(points, resolve(mark.ink, paper), mark.alpha);
@@ -357,6 +388,32 @@ export function paintMark(surface: Surface, mark: Mark, box: Box, { x, y }: Scal
           align: "center",
         });
   }
+}
+
+/** A density that is wider than this has no more columns than px: on a sharp screen the eye does not tell. */
+const SHARP_PX = 800;
+
+function paintDensity(
+  surface: Surface,
+  mark: Extract<Mark, { kind: "density" }>,
+  box: Box,
+  { x, y }: Scales,
+  paper: Paper,
+): void {
+  const scale = Math.min(surface.pixelsPerPx, Math.max(1, SHARP_PX / box.width));
+  const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
+  if (width < 1 || height < 1) return;
+  const own = mark.ink === null;
+  const lines = mark.lines.map((line) => {
+    const points = zipped(line.x, line.y, x, y);
+    for (let at = 0; at < points.length; at += 2) {
+      points[at] = ((points[at] ?? 0) - box.left) * scale;
+      points[at + 1] = ((points[at + 1] ?? 0) - box.top) * scale;
+    }
+    return { points, rgb: own ? channelsOf(resolve(line.ink, paper)) : null };
+  });
+  const ink = channelsOf(resolve(mark.ink ?? "text", paper));
+  surface.pixels(shadesOf(densityOf(lines, width, height), ink), width, box);
 }
 
 function paintGlyphs(

@@ -72,11 +72,20 @@ export class ChartView implements LineLook {
   #timer = 0;
   #defaultX: SharedX;
   #follows: () => readonly string[];
+  #marked: () => readonly string[];
 
-  /** @param follows what the table beside the charts is grouped by. */
-  constructor(defaultX: SharedX = "step", follows: () => readonly string[] = () => []) {
+  /**
+   * @param follows what the table beside the charts is grouped by.
+   * @param marked runs that stand out among very many: those pinned, and the one compared with.
+   */
+  constructor(
+    defaultX: SharedX = "step",
+    follows: () => readonly string[] = () => [],
+    marked: () => readonly string[] = () => [],
+  ) {
     this.#defaultX = defaultX;
     this.#follows = follows;
+    this.#marked = marked;
     const x = location.get("x");
     this.x = SHARED_X.find((one) => one === x) ?? (x.startsWith("metric:") ? (x as SharedX) : defaultX);
     const [points, kind] = location.get("smooth").split("~");
@@ -107,6 +116,10 @@ export class ChartView implements LineLook {
 
   get follows(): readonly string[] {
     return this.#follows();
+  }
+
+  get marked(): readonly string[] {
+    return this.#marked();
   }
 
   /** Fields that runs are averaged by; none: each run stands alone. */
@@ -187,6 +200,8 @@ export interface RunRef {
   /** Place of its group among all of them, 0 …: its order and its hue in every chart. */
   groupAt: number;
   href: string;
+  /** Stands out among very many: people marked it, or it goes on. */
+  isMarked: boolean;
 }
 
 /** Width of a panel at least, and height of what it shows. */

@@ -1,7 +1,8 @@
 /** The runs of one experiment, or of all, as a page looks at them: what is asked, which columns, what is selected, what is drawn.
  *
  * All of it that makes a view is in the address: `q`, `status`, `order`, `cols`, `group`, `tree`, `pin`, `base`, `deleted`, `archived`,
- * `parent`, `spread`, and the selection `sel` while it is small.
+ * `parent`, `spread`, how many runs are drawn, `most`, and the selection `sel`: its ids, or a short name under which the server keeps
+ * them.
  */
 
 import { untrack } from "svelte";
@@ -11,8 +12,11 @@ import { live, paced } from "../api/live.svelte";
 import { RUN_STATUSES, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
 import { styleAt } from "../charts/colours";
 import { refsOf } from "../charts/fields";
+import { isEmbed } from "../charts/share";
+import { NOTHING } from "../charts/view.svelte";
 import { OWN_TAGS } from "../ui/edit";
 import { location } from "../ui/location.svelte";
+import { toast } from "../ui/toast.svelte";
 import {
   autoWidth,
   type Column,
@@ -30,15 +34,17 @@ import {
   nextOrder,
   splitId,
 } from "./columns";
+import { DRAWN, DrawnRuns, MAX_CHARTED } from "./drawn.svelte";
 import { FILTER_ATTRIBUTES, isCondition, quoted, type Vocabulary } from "./filter";
 import { SPREAD_PX, type SpreadKind } from "./groups";
 import { ALL, type Ask, RunsList } from "./runs.svelte";
 
-/** Runs whose curves are drawn while none is selected; and at most. */
-const LATEST = 50;
-const MAX_CHARTED = 100;
-/** Selected runs that the address can hold. */
+/** Selected runs whose ids stand in the address themselves; of more, the server keeps them under a short name. */
 const MAX_ADDRESSED = 60;
+/** What such a name begins with: no id does. */
+const NAMED = ".";
+/** A selection is kept once people have stopped ticking. */
+const SAVE_MS = 500;
 /** Up to this many columns all their values are asked for; of more, only those in view. */
 const MAX_WANTED = 60;
 const MAX_PINNED = 12;
@@ -134,34 +140,47 @@ export class RunsState {
   // ---------------------------------------------------------------- selection
 
   selected = new SvelteSet<string>();
+  /** A selection known by its name only is on its way; until it is here nothing is drawn. */
+  isSelecting = $state(false);
+  /** The selection that has a name. */
+  #named: { ids: readonly string[]; name: string } = { ids: [], name: "" };
+  #saving = 0;
   /** Where a range begins that Shift extends. */
   #anchor: number | null = null;
   selectedIds: string[] = $derived([...this.selected]);
 
   // ---------------------------------------------------------------- drawn
 
-  #charted = $state.raw<RunInfo[]>([]);
-  #pinned = $state.raw<RunInfo[]>([]);
-  baseline = $state.raw<RunInfo | null>(null);
-
-  /** The runs whose curves are drawn, whole: those selected, else the latest. */
+  readonly #drawn = new DrawnRuns();
+  /** How many of the latest runs people want drawn. */
+  most: number = $derived(DRAWN.find((one) => String(one) === location.get("most")) ?? DRAWN[0]);
+  /** Charts show means over groups of runs: as many as there are count, whatever number of curves is wanted. */
+  areAveraged: boolean = $derived(location.get("by") === "" ? this.groupBy.length > 0 : location.get("by") !== NOTHING);
   /** Hues of the groups that the charts average; none when they average something else. */
   groupInks = $derived(
     new Map(
       this.groupBy.length === 0 || location.get("by") !== ""
         ? []
-        : refsOf(this.#charted, { groups: this.groupBy, colour: "" }, false).map((ref) => [
+        : refsOf(this.#drawn.charted, { groups: this.groupBy, colour: "" }, false).map((ref) => [
             ref.group,
             styleAt(ref.groupAt).hue,
           ]),
     ),
   );
 
+  /** The runs whose curves are drawn: those selected, else the latest. */
   get charted(): RunInfo[] {
-    return this.#charted;
+    return this.#drawn.charted;
+  }
+  /** More match, or are selected, than are drawn. */
+  get areMore(): boolean {
+    return this.#drawn.areMore;
   }
   get pinned(): RunInfo[] {
-    return this.#pinned;
+    return this.#drawn.pinned;
+  }
+  get baseline(): RunInfo | null {
+    return this.#drawn.baseline;
   }
 
   /** What the filter has wrong, with its place in the text. */
@@ -192,7 +211,9 @@ export class RunsState {
   constructor(experiment: string | null) {
     this.experiment = experiment;
     this.scope = experiment === null ? "runs" : `experiment:${experiment}`;
-    for (const id of decodeIds(location.get("sel")).slice(0, MAX_ADDRESSED)) this.selected.add(id);
+    const sel = location.get("sel");
+    if (sel.startsWith(NAMED)) void this.#openSelection(sel.slice(NAMED.length));
+    else for (const id of decodeIds(sel)) this.selected.add(id);
     void this.#loadKeys();
     $effect(() => {
       const ask = JSON.parse(this.#asked) as Ask;
@@ -228,11 +249,47 @@ export class RunsState {
     $effect.pre(() => this.#follow());
     // The selection goes with the address, both ways.
     $effect(() => {
-      const ids = this.selected.size > MAX_ADDRESSED ? [] : [...this.selected];
-      untrack(() => {
-        if (encodeIds(ids) !== location.get("sel")) location.set({ sel: encodeIds(ids) });
-      });
+      if (this.isSelecting) return;
+      const ids = this.selectedIds;
+      untrack(() => this.#addressSelection(ids));
     });
+    $effect(() => () => clearTimeout(this.#saving));
+  }
+
+  async #openSelection(name: string): Promise<void> {
+    this.isSelecting = true;
+    try {
+      const ids = await api.selection(name);
+      this.#named = { ids, name };
+      this.selectOnly(ids);
+    } catch (error) {
+      toast.say(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.isSelecting = false;
+    }
+  }
+
+  #addressSelection(ids: readonly string[]): void {
+    clearTimeout(this.#saving);
+    const tell = (sel: string) => {
+      if (sel !== location.get("sel")) location.set({ sel });
+    };
+    const { ids: known, name } = this.#named;
+    const isNamed = known.length === ids.length && known.every((id, at) => id === ids[at]);
+    if (isNamed || ids.length <= MAX_ADDRESSED) {
+      tell(ids.length <= MAX_ADDRESSED ? encodeIds(ids) : NAMED + name);
+      return;
+    }
+    if (isEmbed(location.path)) return; // shows what its address says, and writes nothing
+    tell(""); // rather than an older selection
+    this.#saving = window.setTimeout(async () => {
+      try {
+        this.#named = { ids, name: await api.saveSelection(ids) };
+        if (this.selectedIds === ids) tell(NAMED + this.#named.name);
+      } catch {
+        // That the server is away, the page says; the next tick tries again.
+      }
+    }, SAVE_MS);
   }
 
   async #loadKeys(): Promise<void> {
@@ -444,41 +501,12 @@ export class RunsState {
 
   /** Keep the runs that are drawn, pinned, and compared with up to date. */
   #follow(): (() => void) | undefined {
-    const selected = this.selectedIds.slice(0, MAX_CHARTED);
-    const pinned = this.pinnedIds;
-    const baseline = this.baselineId;
-    const latest: RunQuery = {
-      ...(JSON.parse(this.#filterText) as RunQuery),
-      order_by: "-start",
-      limit: LATEST,
-      count: false,
-    };
-    const extra = [...new Set([...pinned, ...(baseline === "" ? [] : [baseline])])];
-    const load = async () => {
-      const [drawn, others] = await Promise.all([
-        api.runs(selected.length > 0 ? { ids: selected, deleted: null, limit: MAX_CHARTED } : latest),
-        extra.length > 0 ? api.runs({ ids: extra, deleted: null, limit: extra.length }) : null,
-      ]).catch(() => [null, null] as const); // the table says what is wrong
-      if (drawn === null || isOver) return;
-      const inOrder = (ids: readonly string[], runs: readonly RunInfo[]) =>
-        ids.flatMap((id) => runs.find((run) => run.id === id) ?? []);
-      this.#charted = selected.length > 0 ? inOrder(selected, drawn.runs) : drawn.runs;
-      this.#pinned = inOrder(pinned, others?.runs ?? []);
-      this.baseline = others?.runs.find((run) => run.id === baseline) ?? null;
-    };
-    let isOver = false;
-    const pace = paced(load);
-    void load();
-    const stop = live.subscribe((changes) => {
-      const ids = new Set([...selected, ...extra]);
-      const isNewest = selected.length === 0;
-      if (changes === null || changes.some((change) => isNewest || ids.has(change.run_id))) pace.ask();
-    });
-    return () => {
-      isOver = true;
-      stop();
-      pace.stop();
-    };
+    if (this.isSelecting) return undefined;
+    const selected = this.selectedIds;
+    const most = selected.length > 0 || this.areAveraged ? MAX_CHARTED : this.most;
+    const latest: RunQuery = { ...(JSON.parse(this.#filterText) as RunQuery), order_by: "-start" };
+    const { pinnedIds: pinned, baselineId: baseline } = this;
+    return untrack(() => this.#drawn.follow({ selected, latest, most, pinned, baseline }));
   }
 }
 
