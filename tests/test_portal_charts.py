@@ -497,6 +497,22 @@ def test_runs_are_points_bars_and_lines_across_axes(page: Page, nets: RunningSer
     editor.get_by_role("button", name="Done").last.click()
     expect(plot(page.get_by_test_id("runs-card").filter(has_text="4 runs").last)).to_be_visible()
 
+    editor = add_panel(page, "Pivot table")
+    editor.get_by_label("Value").select_option("metric:score")
+    editor.get_by_label("Down").select_option("param:lr")
+    editor.get_by_label("Across").select_option("")
+    editor.get_by_role("button", name="Done").last.click()
+    pivot = card(page, "score by lr")
+    scores = [[float(word) for word in row[1:]] for row in rows(pivot)[1:]]
+    expect(pivot).to_contain_text("×2")
+    act(pivot, "Copy as LaTeX")
+    assert re.search(r"0\.01 & [0-9.]+ \$\\pm\$ [0-9.]+ ", clipboard(page))
+    assert len(scores) == 2
+    assert barriers(page) == []
+    pivot.get_by_role("button", name=re.compile(r"±.*×2")).first.click()
+    expect(page.get_by_text("2 selected runs")).to_be_visible()
+    page.get_by_role("button", name="Clear selection").first.click()
+
     add_panel(page, "Parallel coordinates").get_by_role("button", name="Done").last.click()
     parallel = page.get_by_test_id("parallel-card")
     axis = parallel.get_by_role("slider", name="lr")

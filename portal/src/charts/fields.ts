@@ -161,7 +161,7 @@ function asNumber(value: number | string): number | null {
 }
 
 /** Groups in the order of their first value, then of the next: numbers as numbers, words naturally, missing ones last. */
-function compareValues(a: readonly FieldValue[], b: readonly FieldValue[]): number {
+export function compareValues(a: readonly FieldValue[], b: readonly FieldValue[]): number {
   for (let at = 0; at < a.length; at++) {
     const [one, other] = [a[at] ?? null, b[at] ?? null];
     if (one === other) continue;

@@ -6,7 +6,7 @@
 import { type MetricGroup, makeSections } from "./sections";
 import type { LineLook } from "./view.svelte";
 
-export const PANEL_KINDS = ["lines", "scatter", "bars", "parallel", "histogram", "file"] as const;
+export const PANEL_KINDS = ["lines", "scatter", "bars", "pivot", "parallel", "histogram", "file"] as const;
 export type PanelKind = (typeof PANEL_KINDS)[number];
 
 export interface PanelSpec {
@@ -22,6 +22,8 @@ export interface PanelSpec {
   x?: string;
   y?: string;
   colour?: string;
+  /** pivot: what is averaged, for the values of `x` down and of `y` across; "" across: one column. */
+  value?: string;
   /** parallel: fields; none: chosen by themselves. */
   fields?: string[];
   /** file: path, or a pattern with `*`. */
