@@ -22,6 +22,7 @@ from tracklog.records import (
     MetricKind,
     ParamsSet,
     ParamValue,
+    Process,
     PropertiesSet,
     RunStarted,
     RunStatus,
@@ -96,6 +97,7 @@ class Writer:
         params: dict[str, ParamValue] | None = None,
         tags: dict[str, str | None] | None = None,
         properties: dict[str, str] | None = None,
+        process: Process | None = None,
     ) -> Writer:
         """Create the run and set it running, as the first records of a run do."""
         self.add(
@@ -107,6 +109,7 @@ class Writer:
                 user=user,
                 type=type,
                 description=description,
+                process=process,
             ),
             StatusChanged(RunStatus.RUNNING, start_ms),
         )

@@ -111,8 +111,20 @@ class TextPoint(msgspec.Struct, tag_field="event", tag="text", frozen=True, omit
     value: str
 
 
+class Process(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The process that leads a run: the only one that records it, or its first rank."""
+
+    since_ms: int  # its clock when it began to record
+    host: str = ""
+    pid: int = 0
+    job: str = ""  # what started it: processes of one job follow each other within one session; "": it starts by itself
+
+
 class RunStarted(msgspec.Struct, tag_field="event", tag="run", frozen=True, omit_defaults=True):
-    """First event of the writer that creates a run. For a run that exists it changes nothing."""
+    """First event of the writer that creates a run. For a run that exists it changes nothing.
+
+    With `process` it may begin a new session of the run, see `tracklog.storage.sessions`.
+    """
 
     experiment: str
     start_ms: int
@@ -121,6 +133,7 @@ class RunStarted(msgspec.Struct, tag_field="event", tag="run", frozen=True, omit
     type: str = ""
     user: str = ""
     description: str = ""
+    process: Process | None = None  # None: another rank, a worker, or one that only adds to the run
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):

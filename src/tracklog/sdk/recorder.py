@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tracklog.errors import InvalidTypeError, InvalidValueError, TracklogError, shown
 from tracklog.journal import Writer, abandoned
@@ -33,6 +36,7 @@ from tracklog.records import (
     LogLines,
     MetricKey,
     MetricKind,
+    Process,
     PropertiesSet,
     RunStarted,
     RunStatus,
@@ -109,6 +113,8 @@ class Recorder:
         self._ended_as: RunStatus | None = None
         self.ends_run = True  # False: this process only adds to the run; another decides how it ends
         self.watched_by: int | None = None  # … and has this process id
+        self.leads = False  # this process may begin a session of the run: it is no worker, and does not only add to the run
+        self.job = ""  # … of what started it
         self.rank: Rank | None = None  # of this process among those that record the run together
         self.before_end: list[Callable[[], None]] = []  # what is collected when the run ends, however it does
         self.log: LogFunction = self._make_log()
@@ -298,7 +304,12 @@ class Recorder:
         from tracklog.storage.drain import Drainer
 
         writer = Writer(self.settings.journals, self.run_id, store_uri=self.settings.uri)
-        writer.append(self._started, *events)
+        started = self._started
+        if self.leads and self.is_owner and not self.is_further_rank:
+            process = Process(now_ms(), socket.gethostname(), self._pid, self.job)
+            started = msgspec.structs.replace(started, process=process)
+            self.leads = False  # once: what is logged after the end adds to the session
+        writer.append(started, *events)
         self._writer = writer
         self._use(writer)
         self._drainer = Drainer(writer, lambda: open_store(self.settings.uri))

@@ -216,6 +216,7 @@ class Run:
         run._attach(experiment, info)
         recorder = Recorder(workspace.settings, run_id, started, counts=counts)
         recorder.rank = place
+        recorder.leads = type != SCRIPT_RUN  # else the script leads, not who submits it
         run._use_recorder(recorder)
         # A rank that comes late would say of a run that has ended that it runs.
         events: list[Event] = [] if recorder.is_further_rank else [StatusChanged(RunStatus.RUNNING, start_ms)]
@@ -257,8 +258,13 @@ class Run:
         self._tags = _Labels(_as_read(info.tags), self._set_tags)
 
     @classmethod
-    def _joined(cls, workspace: Workspace, experiment: str, run_id: str, type_: str, parent_id: str | None = None) -> Self:
-        """Return a run that another process has begun and ends, for adding to it. The store is not asked."""
+    def _joined(
+        cls, workspace: Workspace, experiment: str, run_id: str, type_: str, parent_id: str | None = None, *, leads: bool = False
+    ) -> Self:
+        """Return a run that another process has begun and ends, for adding to it. The store is not asked.
+
+        `leads`: this is the script, or its first rank.
+        """
         start_ms = now_ms()
         info = RunInfo(
             id=run_id,
@@ -276,6 +282,10 @@ class Run:
         started = RunStarted(experiment=experiment, start_ms=start_ms, type=type_, parent_id=parent_id)
         recorder = Recorder(workspace.settings, run_id, started)
         recorder.ends_run = False
+        if leads:
+            recorder.leads = True
+            recorder.rank = _rank()
+            recorder.job = os.environ.get(WATCHED_BY, "")
         run._use_recorder(recorder)
         recorder.open()
         return run
@@ -1300,7 +1310,7 @@ class _SubmittedRun(Run):
 
         given = {name: os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")}
         workspace = Workspace(given["SUBSCRIPTION"], given["RESOURCEGROUP"], given["WORKSPACE_NAME"])
-        run = cls._joined(workspace, experiment, run_id, SCRIPT_RUN, os.environ.get(PARENT_RUN) or None)
+        run = cls._joined(workspace, experiment, run_id, SCRIPT_RUN, os.environ.get(PARENT_RUN) or None, leads=True)
         recorder = run._recording()
         with contextlib.suppress(ValueError):
             recorder.watched_by = int(os.environ.get(WATCHED_BY, ""))
@@ -1317,7 +1327,6 @@ class _SubmittedRun(Run):
 
             for data_sets, found in zip(run._datasets, inputs.given(workspace), strict=True):
                 data_sets.update(found)
-        recorder.rank = _rank()
         if workspace.settings.capture:
             recorder.capture(workspace.settings.capture)
         return run

@@ -96,6 +96,11 @@ def _rhythm_of(series: SeriesBuckets) -> tuple[int, int] | None:
     if series.in_range < _MIN_POINTS:
         return None
     between = series.x[1:] - series.x_last[:-1]
+    # The time between two sessions is no pause of the loop.
+    goes_on = np.ones(len(between), bool)
+    for restart in series.restarts:
+        goes_on &= ~((series.x_last[:-1] < restart.x) & (restart.x <= series.x[1:]))
+    between = between[goes_on]
     inside = series.n > 1
     # Within a bucket the mean interval stands for all of them.
     intervals = np.concatenate([between, (series.x_last - series.x)[inside] / (series.n[inside] - 1)])

@@ -73,6 +73,17 @@ class MetricSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     description: str = ""
 
 
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch of a run from one start of its process to the next: what came before was overtaken or gone on with."""
+
+    start_ms: int
+    first_ms: int  # points from this time on are of it or of a later session
+    last_ms: int = 0  # its last sign of life; 0: unknown
+    host: str = ""
+    pid: int = 0
+    ended: str = ""  # the status it ended with; "": nobody said so, or it goes on
+
+
 class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run without its series: a row of the runs table, the head of the run page."""
 
@@ -101,6 +112,7 @@ class RunInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     model_inputs: list[str] = []  # ids of logged models the run read
     model_outputs: list[ModelOutput] = []
     experiment_id: str = ""  # which stays when the experiment is renamed
+    sessions: list[Session] = []  # of a run that was started more than once, in order; [] of all others
 
     # only `get_run` fills this
     info: dict[str, Any] = {}
@@ -255,6 +267,8 @@ class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     row or table metric), or `metric:NAME` (another metric of the run: what it was at the point's step or last before it;
     points before its first are left out). `start`, `end`: only points with start <= x <= end, in units of x.
     A series with at most `buckets` points in range comes back point by point, and always with its neighbours beyond.
+    Points that a later session of the run overtook are not part of it, except over time; `tails`: they come, too, each
+    session's own as a series of its own.
     """
 
     run_ids: list[str]
@@ -264,6 +278,17 @@ class SeriesQuery(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     start: float | None = None
     end: float | None = None
     buckets: int = DEFAULT_BUCKETS
+    tails: bool = False
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """Where a later session of a run begins in one of its series."""
+
+    x: float  # over steps that of its first point, over time when it began
+    step: int  # of its first point in the series
+    start_ms: int
+    pause_ms: int  # since the last sign of life before
+    host: str = ""
 
 
 class SeriesBuckets:
@@ -289,7 +314,10 @@ class SeriesBuckets:
         "n",
         "name",
         "non_finite",
+        "overtaken",
+        "restarts",
         "run_id",
+        "tails",
         "x",
         "x_last",
     )
@@ -315,12 +343,15 @@ class SeriesBuckets:
         non_finite: IntArray,
         before: tuple[float, float] | None = None,
         after: tuple[float, float] | None = None,
+        overtaken: int = 0,
+        restarts: Sequence[Restart] = (),
+        tails: Sequence[SeriesBuckets] = (),
     ) -> None:
         self.run_id = run_id
         self.name = name
         self.column = column
         self.kind = kind
-        self.count = count  # points of the whole series: what is kept
+        self.count = count  # points of the whole series: what is kept, overtaken ones too
         self.in_range = in_range  # points with start <= x <= end: what the buckets speak of
         self.exact = exact
         self.x = x  # x of the bucket's first point
@@ -334,6 +365,9 @@ class SeriesBuckets:
         self.non_finite = non_finite  # of them, NaN or ±inf
         self.before = before  # (x, value) of the last point with x < start: the line comes from there; None: there is none
         self.after = after  # (x, value) of the first point with x > end: the line goes there
+        self.overtaken = overtaken  # points of the whole series that a later session left behind: they are in no bucket
+        self.restarts = restarts  # where later sessions begin, over steps and times; () of a run that was started once
+        self.tails = tails  # what was overtaken, one for each session that has some; () unless asked for
 
 
 class MetricColumns:

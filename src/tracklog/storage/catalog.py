@@ -182,6 +182,17 @@ _MIGRATIONS: list[list[str]] = [
         # run_pks: int64 in the order selected, each but the first less the one before, zlib: neighbours take a byte together.
         "CREATE TABLE selections (name TEXT NOT NULL PRIMARY KEY, saved_ms BIGINT NOT NULL, run_pks {blob} NOT NULL)",
     ],
+    [
+        # Of each process that led the run. first_ms: points with this time or a later one are not of an earlier session.
+        # opened_ms, seen_ms: the store's clock at its first and latest sign of life, 0 without; last_ms: time of its last record.
+        """CREATE TABLE sessions (
+            pk {pk}, run_pk BIGINT NOT NULL, writer_id TEXT NOT NULL, start_ms BIGINT NOT NULL, first_ms BIGINT NOT NULL,
+            opened_ms BIGINT NOT NULL, seen_ms BIGINT NOT NULL, last_ms BIGINT NOT NULL, host TEXT NOT NULL,
+            pid BIGINT NOT NULL, job TEXT NOT NULL, ended TEXT NOT NULL DEFAULT '')""",
+        "CREATE INDEX sessions_by_run ON sessions (run_pk, writer_id)",
+        # How many rows of sessions a run has: most have one or none, and their readers need not look.
+        "ALTER TABLE runs ADD COLUMN sessions INTEGER NOT NULL DEFAULT 0",
+    ],
 ]
 FORMAT = len(_MIGRATIONS)
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,7 +28,7 @@ import numpy as np
 
 from tracklog.errors import ServerError
 from tracklog.records import MetricKind
-from tracklog.storage import Array, MetricColumns, SeriesBuckets
+from tracklog.storage import Array, MetricColumns, Restart, SeriesBuckets
 
 MEDIA_TYPE = "application/vnd.tracklog.columns"
 
@@ -63,6 +64,9 @@ class _Series(msgspec.Struct, frozen=True, omit_defaults=True):
     end: Any = None  # value of the last point in range, for screens
     before: list[Any] | None = None  # x and value of the points on both sides of the range
     after: list[Any] | None = None
+    overtaken: int = 0
+    restarts: list[Restart] = []
+    tails: list[_Series] = []
 
 
 class _SeriesHeader(msgspec.Struct, frozen=True):
@@ -82,6 +86,10 @@ class _ColumnsHeader(msgspec.Struct, frozen=True, omit_defaults=True):
 def encode_series(series: list[SeriesBuckets], *, screen: bool = False) -> bytes:
     """Return the frame that answers a series query; `screen`: with what a chart needs only, which cannot be decoded here."""
     body = _Body()
+    return body.frame(_SeriesHeader(_described(body, series, screen)))
+
+
+def _described(body: _Body, series: Sequence[SeriesBuckets], screen: bool) -> list[_Series]:
     described = []
     for one in series:
         sent = _EXACT_COLUMNS if one.exact else ("x", "x_last") if screen else _BUCKET_COLUMNS
@@ -108,9 +116,12 @@ def encode_series(series: list[SeriesBuckets], *, screen: bool = False) -> bytes
                 end,
                 before,
                 after,
+                one.overtaken,
+                list(one.restarts),
+                _described(body, one.tails, screen),
             )
         )
-    return body.frame(_SeriesHeader(described))
+    return described
 
 
 def _screen_columns(series: SeriesBuckets) -> dict[str, tuple[Array, str]]:
@@ -148,8 +159,12 @@ def decode_series(data: bytes) -> list[SeriesBuckets]:
         ServerError: the bytes are no such frame.
     """
     header, start = _header(data, _SeriesHeader)
+    return _decoded(data, start, header.series)
+
+
+def _decoded(data: bytes, start: int, described: Sequence[_Series]) -> list[SeriesBuckets]:
     result = []
-    for one in header.series:
+    for one in described:
         wanted = _EXACT_COLUMNS if one.exact else _BUCKET_COLUMNS
         arrays = {name: _array(data, start, one.columns, name).astype(np.float64) for name in wanted}
         if one.exact:
@@ -175,6 +190,9 @@ def decode_series(data: bytes) -> list[SeriesBuckets]:
                 non_finite=non_finite,
                 before=_point(one.before),
                 after=_point(one.after),
+                overtaken=one.overtaken,
+                restarts=one.restarts,
+                tails=_decoded(data, start, one.tails),
                 **arrays,
             )
         )

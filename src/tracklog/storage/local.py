@@ -62,6 +62,7 @@ from tracklog.records import (
     ModelOutput,
     ParamsSet,
     ParamValue,
+    Process,
     PropertiesSet,
     RunEdited,
     RunStarted,
@@ -88,6 +89,7 @@ from tracklog.storage import (
     LogQuery,
     MetricColumns,
     MetricSummary,
+    Restart,
     RunGroups,
     RunInfo,
     RunKeys,
@@ -95,6 +97,7 @@ from tracklog.storage import (
     RunQuery,
     SeriesBuckets,
     SeriesQuery,
+    Session,
     TablePage,
     Usage,
     View,
@@ -124,6 +127,7 @@ from tracklog.storage.points import (
 from tracklog.storage.query import bucketed, check_series_query
 from tracklog.storage.registry import Registry, is_logged_model_id
 from tracklog.storage.search import ALIVE_SINCE_SQL, LOST_SQL, STATUS_SQL, RunSearch, TextSql, is_key
+from tracklog.storage.sessions import QUIET_MS, Start, sessions_of, split
 from tracklog.storage.trace_catalog import CatalogTraces
 from tracklog.storage.traces import Traces
 
@@ -150,7 +154,8 @@ _SUMMARY_COLUMNS = (
     "name, col, kind, dtype, count, numbers, total, min, max, last_number, last_text, last_step, last_time_ms, description"
 )
 _RUN_COLUMNS = f"""r.pk, r.id, r.experiment_pk, e.name AS experiment, r.number, r.name, {STATUS_SQL} AS status, r.start_ms,
-    r.end_ms, r.heartbeat_ms, r.status_ms, r.parent_id, r.type, r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
+    r.end_ms, r.heartbeat_ms, r.status_ms, r.sessions, r.parent_id, r.type,
+    r.user_name, r.description, r.deleted_ms, r.archived_ms, r.error,
     (SELECT count(*) FROM runs c WHERE c.parent_id = r.id AND c.deleted_ms IS NULL) AS children"""
 
 
@@ -165,12 +170,18 @@ _STEP, _TIME = _cast("last_step", "BIGINT"), _cast("last_time_ms", "BIGINT")
 _LAST = _cast("last_number", "DOUBLE PRECISION")
 
 
-def _update_series(tie: str) -> TextClause:
-    """Return the statement that adds a batch to a series' summary; `tie` decides between last points of equal step and time."""
+def _update_series(tie: str, *, restarted: bool = False) -> TextClause:
+    """Return the statement that adds a batch to a series' summary; `tie` decides between last points of equal step and time.
+
+    `restarted`: when the run's latest session began at `first`, what came after beats what came before, whatever the steps.
+    """
     newer = (
         f"last_step IS NULL OR {_STEP} > last_step OR ({_STEP} = last_step AND"
         f" ({_TIME} > last_time_ms OR ({_TIME} = last_time_ms AND {tie})))"
     )
+    if restarted:
+        is_new, was_new = (f"{time} >= {_cast('first', 'BIGINT')}" for time in (_TIME, "last_time_ms"))
+        newer = f"last_step IS NULL OR ({is_new} AND NOT {was_new}) OR (({is_new} OR NOT {was_new}) AND ({newer}))"
     return text(
         f"""UPDATE series SET
             count = count + :count, numbers = numbers + :numbers, total = total + {_cast("total", "DOUBLE PRECISION")},
@@ -186,11 +197,13 @@ def _update_series(tie: str) -> TextClause:
 
 
 _UPDATE_SERIES = _update_series("1 = 1")  # what was logged later
+_UPDATE_SERIES_RESTARTED = _update_series("1 = 1", restarted=True)
 _UPDATE_SERIES_GREATEST = _update_series(f"COALESCE({_LAST}, 0) >= COALESCE(last_number, 0)")  # MLflow's rule: NaN is as 0
 
 # Statements of every batch are made once: to parse one anew takes as long as to run it.
 _SELECT_RUN = text(
-    "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms, r.deleted_ms "
+    "SELECT r.pk, r.experiment_pk, e.name AS experiment, r.hot_points, r.hot_batches, r.log_lines, r.start_ms, r.deleted_ms, "
+    "r.sessions, r.status, r.end_ms, r.heartbeat_ms "
     "FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.id = :id"
 )
 _DELETE_RUNS_OF = text("UPDATE runs SET deleted_ms = :now WHERE experiment_pk = :pk AND deleted_ms IS NULL")
@@ -210,6 +223,21 @@ _UPSERT_WRITER = text(
     "INSERT INTO writers (run_pk, id, points, events) VALUES (:run, :id, :points, :events) "
     "ON CONFLICT (run_pk, id) DO UPDATE SET points = excluded.points, events = excluded.events"
 )
+_SESSION_COLUMNS = "writer_id, start_ms, first_ms, opened_ms, seen_ms, last_ms, host, pid, job, ended"
+_INSERT_SESSION = text(
+    f"INSERT INTO sessions (run_pk, {_SESSION_COLUMNS}) VALUES"
+    " (:run, :writer_id, :start_ms, :first_ms, :opened_ms, :seen_ms, :last_ms, :host, :pid, :job, :ended)"
+)
+_SELECT_SESSIONS = text(f"SELECT run_pk, {_SESSION_COLUMNS} FROM sessions WHERE run_pk IN :pks ORDER BY pk").bindparams(
+    bindparam("pks", expanding=True, type_=BigInteger)
+)
+_SEE_SESSION = text(
+    "UPDATE sessions SET opened_ms = CASE WHEN opened_ms = 0 THEN :now ELSE opened_ms END,"
+    " seen_ms = CASE WHEN :now > seen_ms THEN :now ELSE seen_ms END,"
+    " last_ms = CASE WHEN :last > last_ms THEN :last ELSE last_ms END,"
+    " ended = CASE WHEN :ended = '' THEN ended ELSE :ended END WHERE run_pk = :run AND writer_id = :id"
+).bindparams(bindparam("now", type_=BigInteger), bindparam("last", type_=BigInteger), bindparam("ended", type_=Text))
+_END_SESSIONS = text("UPDATE sessions SET ended = :ended WHERE run_pk = :run AND ended = ''")
 _HOT_ADDED = "hot_points = hot_points + :points, hot_batches = hot_batches + :batches"
 _COUNT_HOT = text(f"UPDATE runs SET {_HOT_ADDED} WHERE pk = :pk")
 _HEARTBEAT = text(f"UPDATE runs SET heartbeat_ms = :now, has_journal = 1, lost = 0, {_HOT_ADDED} WHERE pk = :pk")
@@ -262,7 +290,20 @@ _INSERT_CHANGE = text("INSERT INTO changes (run_id, experiment, what, time_ms) V
 
 
 _TABLES_OF_RUN = (
-    *("hot", "logs", "series", "params", "tags", "properties", "info", "writers", "artifacts", "inputs", "run_models"),
+    *(
+        "hot",
+        "logs",
+        "series",
+        "params",
+        "tags",
+        "properties",
+        "info",
+        "writers",
+        "artifacts",
+        "inputs",
+        "run_models",
+        "sessions",
+    ),
 )
 
 
@@ -274,6 +315,7 @@ class _Run:
         "added_points",
         "experiment",
         "experiment_pk",
+        "first_ms",
         "has_journal",
         "hot_batches",
         "hot_points",
@@ -291,6 +333,7 @@ class _Run:
         self.experiment: str = row.experiment
         self.hot_points: int = row.hot_points
         self.hot_batches: int = row.hot_batches
+        self.first_ms: int | None = None  # when the latest of several sessions began
         self.added_points = 0  # hot ones of this transaction
         self.added_batches = 0
         self.what: set[str] = set()  # what to tell live readers
@@ -436,6 +479,7 @@ class LocalStore:
         run = _Run(row, batch)
         if created:
             run.what.add("run")
+        self._note_session(connection, run, row, batch, events, points, now, is_new=created)
         self._make_series(connection, run, batch.keys, points, events)
         if len(points):
             self._add_points(connection, run, batch.keys, points)
@@ -450,6 +494,115 @@ class LocalStore:
             watermark = {"run": run.pk, "id": batch.writer_id, "points": reached.points, "events": reached.events}
             execute(connection, _UPSERT_WRITER, watermark)
         return run, reached
+
+    def _note_session(
+        self,
+        connection: Connection,
+        run: _Run,
+        row: Any,
+        batch: Batch,
+        events: list[Any],
+        points: Array,
+        now: int,
+        *,
+        is_new: bool,
+    ) -> None:
+        """Keep what is known of the processes that lead a run: see `tracklog.storage.sessions`."""
+        said = [event for event in events if isinstance(event, StatusChanged)]
+        process = next((event.process for event in events if isinstance(event, RunStarted) and event.process is not None), None)
+        rows = row.sessions
+        if run.has_journal:
+            if process is not None:
+                rows += self._begin_session(connection, run, row, process, batch.writer_id, now, is_new=is_new, live=batch.live)
+            if rows == 0:
+                return
+            times = [event.time_ms for event in said]
+            times += [event.lines[-1].time_ms for event in events if isinstance(event, LogLines) and event.lines]
+            if len(points):
+                times.append(int(points["time_ms"].max()))
+            seen = {
+                "run": run.pk,
+                "id": batch.writer_id,
+                "now": now if batch.live else 0,
+                "last": max(times, default=0),
+                "ended": next((event.status.value for event in reversed(said) if event.status.is_final()), ""),
+            }
+            execute(connection, _SEE_SESSION, seen)
+        elif not is_new and said and said[-1].status is RunStatus.RUNNING:
+            is_over = row.end_ms is not None
+            if is_over or now - row.heartbeat_ms >= QUIET_MS:
+                rows += self._begin_session(connection, run, row, None, "", now, is_new=False, live=batch.live)
+        if rows > 1 and run.has_journal:
+            known = self._sessions(connection, [run.pk]).get(run.pk)
+            run.first_ms = known[-1].first_ms if known else None
+
+    def _begin_session(
+        self,
+        connection: Connection,
+        run: _Run,
+        row: Any,
+        process: Process | None,
+        writer_id: str,
+        now: int,
+        *,
+        is_new: bool,
+        live: bool,
+    ) -> int:
+        """Note that a process begins to lead a run; without `process`: that a client does. Return how many rows were added."""
+        since_ms = now if process is None else process.since_ms
+        nothing = {"run": run.pk, "writer_id": "", "opened_ms": 0, "seen_ms": 0, "host": "", "pid": 0, "job": "", "ended": ""}
+        latest = None
+        if not is_new:
+            latest = connection.execute(
+                text("SELECT max(last_time_ms) FROM series WHERE run_pk = :run AND count > 0"), {"run": run.pk}
+            ).scalar()
+        was_over = row.end_ms is not None
+        added: list[dict[str, Any]] = []
+        if row.sessions == 0 and not is_new:
+            # Nothing is known of who led the run before: an older tracklog, or a client without a journal. Or another rank
+            # was faster, and this is the beginning.
+            is_later = latest is not None and latest < since_ms
+            is_silent = process is None or not live or now - row.heartbeat_ms >= HEARTBEAT_LOST_MS
+            if is_later and (was_over or is_silent):
+                added.append({**nothing, "start_ms": row.start_ms, "first_ms": row.start_ms, "last_ms": latest})
+        if process is None:
+            if row.sessions == 0 and not added:
+                return 0
+            # Points are told apart by their times, which are the client's: those after the latest so far are new.
+            first_ms = latest + 1 if latest is not None and latest < since_ms else since_ms
+            added.append({**nothing, "start_ms": since_ms, "first_ms": first_ms, "last_ms": 0})
+        else:
+            added.append(
+                {
+                    **nothing,
+                    "writer_id": writer_id,
+                    "start_ms": since_ms,
+                    "first_ms": since_ms,
+                    "last_ms": since_ms,
+                    "host": _plain(process.host),
+                    "pid": process.pid,
+                    "job": _plain(process.job),
+                }
+            )
+        if latest is not None and latest < since_ms:  # a client's last sign of life is its last point
+            statement = text("UPDATE sessions SET last_ms = :last WHERE run_pk = :run AND writer_id = '' AND last_ms = 0")
+            execute(connection, statement, {"run": run.pk, "last": latest})
+        if was_over:
+            for one in added[:-1]:
+                one["ended"] = row.status
+            execute(connection, _END_SESSIONS, {"run": run.pk, "ended": row.status})
+        execute(connection, _INSERT_SESSION, added)
+        connection.execute(text("UPDATE runs SET sessions = sessions + :n WHERE pk = :run"), {"n": len(added), "run": run.pk})
+        return len(added)
+
+    def _sessions(self, connection: Connection, run_pks: Sequence[int]) -> dict[int, list[Session]]:
+        """Return the sessions of those of these runs that have several."""
+        starts: dict[int, list[Start]] = defaultdict(list)
+        if run_pks:
+            for pk, *start in fetch(connection, _SELECT_SESSIONS, {"pks": list(run_pks)}):
+                starts[pk].append(Start(*start))
+        found = {pk: sessions_of(mine) for pk, mine in starts.items()}
+        return {pk: sessions for pk, sessions in found.items() if sessions}
 
     def watermark(self, run_id: str, writer_id: str) -> Watermark:
         """See `Store.watermark`."""
@@ -549,6 +702,8 @@ class LocalStore:
 
     def _update_series(self, connection: Connection, run: _Run, updates: list[dict[str, Any]]) -> None:
         statement = _UPDATE_SERIES if run.has_journal else _UPDATE_SERIES_GREATEST
+        if run.first_ms is not None:
+            statement, updates = _UPDATE_SERIES_RESTARTED, [{**update, "first": run.first_ms} for update in updates]
         if execute(connection, statement, updates) != len(updates):
             # The run was deleted and made anew elsewhere: what is remembered is wrong. The batch is sent again.
             self._series_pks.pop(run.pk, None)
@@ -1169,7 +1324,8 @@ class LocalStore:
         statement = text(
             f"SELECT {_RUN_COLUMNS} FROM runs r JOIN experiments e ON e.pk = r.experiment_pk WHERE r.pk IN :pks"
         ).bindparams(bindparam("pks", expanding=True, type_=BigInteger))
-        rows = connection.execute(statement, {"pks": pks, "alive_since": self._clock_ms() - HEARTBEAT_LOST_MS})
+        rows = connection.execute(statement, {"pks": pks, "alive_since": self._clock_ms() - HEARTBEAT_LOST_MS}).all()
+        sessions = self._sessions(connection, [row.pk for row in rows if row.sessions > 1])
         by_pk = {
             row.pk: RunInfo(
                 id=row.id,
@@ -1194,6 +1350,7 @@ class LocalStore:
                 properties={name: value for _, name, value in properties[row.pk]},
                 metrics=[_summary(*one) for one in series[row.pk]],
                 children=row.children,
+                sessions=sessions.get(row.pk, []),
                 datasets=[_dataset(*one) for one in inputs[row.pk]],
                 model_inputs=[model_id for _, is_output, model_id, _ in models[row.pk] if not is_output],
                 model_outputs=[ModelOutput(model_id, step) for _, is_output, model_id, step in models[row.pk] if is_output],
@@ -1216,12 +1373,18 @@ class LocalStore:
             for row in rows:
                 if not row.is_text:
                     rows_of[row.run_pk].append(row)
-            for pk, (run_id, start_ms) in runs.items():
+            sessions = self._sessions(connection, [pk for pk, (_, _, n) in runs.items() if n > 1])
+            for pk, (run_id, start_ms, _) in runs.items():
                 mine = sorted(rows_of[pk], key=lambda row: (row.name, row.col))
                 found.extend((run_id, start_ms, row) for row in mine)
             needs_times = query.x != "step"
             # Times also order points of equal steps; a series that counts up strictly needs none.
-            points = self._points(connection, [row.pk for _, _, row in found], times=needs_times)
+            points = self._points(connection, [row.pk for _, _, row in found if row.run_pk not in sessions], times=needs_times)
+            points |= self._points(connection, [row.pk for _, _, row in found if row.run_pk in sessions])
+        overtakes = query.x not in ("time", "relative")
+        parts = {row.pk: split(points[row.pk], sessions[row.run_pk]) for _, _, row in found if row.run_pk in sessions}
+        if overtakes:
+            points |= {pk: part.live for pk, part in parts.items()}
         x_by_metric = {(row.run_pk, row.name): row.pk for _, _, row in found if row.col == x_column}
         x_by_run = {row.run_pk: row.pk for _, _, row in found if row.name == x_metric and row.col == ""}
         answer = []
@@ -1239,12 +1402,23 @@ class LocalStore:
                 continue
             else:
                 x, values = _joined(points[x_by_metric[(row.run_pk, row.name)]], one)
-            answer.append(bucketed(x, values, query, run_id=run_id, name=row.name, column=row.col, kind=MetricKind(row.kind)))
+            whose = {"run_id": run_id, "name": row.name, "column": row.col, "kind": MetricKind(row.kind)}
+            line = bucketed(x, values, query, **whose)
+            if row.pk in parts:
+                part = parts[row.pk]
+                if overtakes:
+                    line.overtaken = sum(len(tail) for tail, _ in part.tails)
+                    line.count += line.overtaken
+                if x_column is None and x_metric is None:
+                    line.restarts = _restarts(part.firsts, sessions[row.run_pk], query.x, start_ms)
+                if query.tails and query.x == "step":
+                    line.tails = [_tail(tail, lead, part.live, query, whose) for tail, lead in part.tails]
+            answer.append(line)
         return answer
 
-    def _known_runs(self, connection: Connection, run_ids: Iterable[str]) -> dict[int, tuple[str, int]]:
-        """Return {key: (id, start in ms)} in the order of the ids. Raises NotFoundError for the first that is unknown."""
-        statement = text("SELECT pk, id, start_ms FROM runs WHERE id IN :ids").bindparams(
+    def _known_runs(self, connection: Connection, run_ids: Iterable[str]) -> dict[int, tuple[str, int, int]]:
+        """Return {key: (id, start in ms, starts known)} in the order of the ids. Raises NotFoundError for an unknown one."""
+        statement = text("SELECT pk, id, start_ms, sessions FROM runs WHERE id IN :ids").bindparams(
             bindparam("ids", expanding=True, type_=Text)
         )
         # No stored id has a NUL, and PostgreSQL refuses it.
@@ -1253,7 +1427,7 @@ class LocalStore:
         for run_id in run_ids:
             if run_id not in known:
                 raise _no_run(run_id)
-        return {known[run_id].pk: (run_id, known[run_id].start_ms) for run_id in run_ids}
+        return {known[run_id].pk: (run_id, known[run_id].start_ms, known[run_id].sessions) for run_id in run_ids}
 
     def _series_rows(self, connection: Connection, run_pks: Sequence[int], names: Sequence[str] | None) -> Sequence[Any]:
         sql = "SELECT pk, run_pk, name, col, is_text, kind, count, last_step FROM series WHERE run_pk IN :runs AND count > 0"
@@ -1850,6 +2024,26 @@ def _over(points: Points, axis: str, start_ms: int) -> tuple[Array, Array]:
         order = np.argsort(x, kind="stable")
         x, values = x[order], values[order]
     return x, values
+
+
+def _restarts(firsts: Mapping[int, int], sessions: Sequence[Session], axis: str, run_start_ms: int) -> list[Restart]:
+    """Return where later sessions begin in a series; `firsts`: the step of the first point of each that has some."""
+    found = []
+    for number, step in sorted(firsts.items()):
+        session, before = sessions[number], sessions[number - 1]
+        began = session.start_ms
+        x = float(step) if axis == "step" else began if axis == "time" else (began - run_start_ms) / 1000
+        pause_ms = max(0, began - (before.last_ms or began))
+        found.append(Restart(float(x), step, began, pause_ms, session.host))
+    return found
+
+
+def _tail(tail: Points, lead: int, live: Points, query: SeriesQuery, whose: dict[str, Any]) -> SeriesBuckets:
+    """Return what was overtaken of a session as buckets; its line comes from the point before, which is live."""
+    line = bucketed(tail.steps, tail.numbers(), query, **whose)
+    if line.before is None and lead >= 0:
+        line.before = float(live.steps[lead]), float(live.slice(lead, lead + 1).numbers()[0])
+    return line
 
 
 def _addresses(steps: Array, times_ms: Array) -> list[tuple[int, int, int]]:
