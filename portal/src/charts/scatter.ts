@@ -52,8 +52,9 @@ function widened([low, high]: [number, number]): [number, number] {
 
 export function scatterFigure(runs: RunInfo[], refs: RunRef[], x: Field, y: Field, colour: Field): Figure {
   const [across, up] = [placeRuns(runs, x), placeRuns(runs, y)];
+  const byId = new Map(refs.map((ref) => [ref.id, ref]));
   const shown = runs.flatMap((run, at) => {
-    const ref = refs.find((one) => one.id === run.id);
+    const ref = byId.get(run.id);
     const isPlaced = Number.isFinite(across.at[at] ?? Number.NaN) && Number.isFinite(up.at[at] ?? Number.NaN);
     return ref !== undefined && isPlaced ? [{ run, ref, at }] : [];
   });

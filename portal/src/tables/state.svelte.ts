@@ -7,7 +7,7 @@
 
 import { untrack } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
-import { type ApiError, api } from "../api/client";
+import { ApiError, api } from "../api/client";
 import { live, paced } from "../api/live.svelte";
 import { RUN_STATUSES, type RunInfo, type RunKeys, type RunQuery, type RunStatus } from "../api/types";
 import { styleAt } from "../charts/colours";
@@ -69,8 +69,12 @@ export class RunsState {
 
   text = $derived(location.get("q"));
   isCondition = $derived(isCondition(this.text));
-  order: string[] = $derived(location.get("order") === "" ? DEFAULT_ORDER : decodeIds(location.get("order")));
-  groupBy: ColumnId[] = $derived(decodeIds(location.get("group")));
+  // Lists by way of their text: whatever else changes in the address, they stay the same lists, and nothing is asked or drawn anew.
+  #orderText = $derived(location.get("order"));
+  #groupText = $derived(location.get("group"));
+  #pinText = $derived(location.get("pin"));
+  order: string[] = $derived(this.#orderText === "" ? DEFAULT_ORDER : decodeIds(this.#orderText));
+  groupBy: ColumnId[] = $derived(decodeIds(this.#groupText));
   isTree = $derived(location.get("tree") === "1" && this.groupBy.length === 0);
   statuses = $derived(
     location
@@ -84,7 +88,7 @@ export class RunsState {
   isFiltered = $derived(
     this.text !== "" || this.statuses.length > 0 || this.parent !== "" || this.isTrash || this.isArchive,
   );
-  pinnedIds = $derived(decodeIds(location.get("pin")).slice(0, MAX_PINNED));
+  pinnedIds = $derived(decodeIds(this.#pinText).slice(0, MAX_PINNED));
   baselineId = $derived(location.get("base"));
   spread: SpreadKind = $derived(SPREADS.find((one) => one === location.get("spread")) ?? "std");
   viewName = $derived(location.get("view"));
@@ -286,8 +290,9 @@ export class RunsState {
       try {
         this.#named = { ids, name: await api.saveSelection(ids) };
         if (this.selectedIds === ids) tell(NAMED + this.#named.name);
-      } catch {
+      } catch (error) {
         // That the server is away, the page says; the next tick tries again.
+        if (error instanceof ApiError && !error.isTrouble) toast.say(error.message);
       }
     }, SAVE_MS);
   }
