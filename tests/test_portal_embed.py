@@ -37,6 +37,7 @@ from tracklog.server.drawing import HUES, Drawing, Line
 from tracklog.settings import Settings
 from tracklog.storage import RunInfo
 from tracklog.storage.local import LocalStore
+from tracklog.storage.registry import ModelEdit, ModelVersion, VersionEdit
 
 _HTTP = urllib3.PoolManager(retries=False, timeout=10)
 
@@ -378,6 +379,15 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]
         odd = Writer("odd", experiment=MARKUP).start(name=MARKUP, start_ms=T0_MS)
         store.apply(odd.log(MARKUP, 0.5, 0).log(MARKUP, math.nan, 1).log(MARKUP, 0.25, 2).finish().batch())
         store.apply(Writer("empty", experiment="none").start(name="empty", start_ms=T0_MS).batch())
+        store.apply(Writer("parent", experiment="sweep").start(name="parent", start_ms=T0_MS).finish().batch())
+        for number in range(2):
+            child = Writer(f"child-{number}", experiment="sweep").start(
+                name=f"child-{number}", parent_id="parent", start_ms=T0_MS
+            )
+            store.apply(child.log("loss", 1.0, 0).log("loss", 0.5, 1).finish().batch())
+            store.registry.add_version("judge", ModelVersion(source="runs:/child-0/model", run_id="child-0"), create=True)
+        store.registry.edit_version("judge", 1, VersionEdit(stage="Production"))
+        store.registry.edit_model("judge", ModelEdit(description="Tells *cats* from dogs.", aliases={"champion": 1}))
     with serve(folder / "w") as server:
         yield server
 
@@ -501,6 +511,9 @@ VIEWS = {
     "compare": ("/embed/compare?runs=NET,NET0", "baseline"),
     "compared charts": ("/embed/compare?runs=NET,NET0&tab=charts", "80 points"),
     "one of them": ("/embed/compare?runs=NET,NET0&panel=metric%3Atrain%2Floss", "80 points"),
+    "child runs": ("/embed/runs/parent?tab=children", "child-1"),
+    "model": ("/embed/models/judge", "@champion"),
+    "activity": ("/embed/activity?kind=models", "2 versions were registered"),
     "made by hand": (f"/embed/experiments/nets?panel=p1&panels={quote(json.dumps({'added': [SCATTER]}))}", "2 runs"),
 }
 CHANGES = re.compile(r"delet|trash|restor|renam|archiv|\btag|colour|cancel|edit|remove|pin ", re.IGNORECASE)
@@ -621,6 +634,7 @@ def test_a_frame_says_when_the_server_fails_while_its_events_go_on(page: Page, t
         ("/embed/runs/odd?panel=p7&panels={", "This panel is no longer there"),
         ("/embed/experiments/nobody", "No runs in “nobody”"),
         ("/embed/experiments/nets?q=nothing&part=table", "No run matches"),
+        ("/embed/models/nobody", "There is no such model"),
         ("/embed/models", "There is nothing to embed here"),
         ("/embed/", "There is nothing to embed here"),
     ],
@@ -726,7 +740,7 @@ def test_a_picture_is_offered_of_what_the_server_can_draw(page: Page, gallery: R
 
 
 @pytest.mark.browser
-def test_tables_and_comparisons_are_shared_too(page: Page, gallery: RunningServer) -> None:
+def test_tables_and_comparisons_are_shared_too(page: Page, gallery: RunningServer, tmp_path: Path) -> None:
     page.goto(f"{gallery.url}/experiments/nets?q=net-1")
     page.get_by_role("button", name="Take the table along").click()
     page.get_by_role("button", name="Copy link").click()
@@ -735,6 +749,10 @@ def test_tables_and_comparisons_are_shared_too(page: Page, gallery: RunningServe
     expect(page.get_by_test_id("run-row")).to_have_count(1)
 
     page.goto(f"{gallery.url}/compare?runs={_id(gallery, 'net-0')},{_id(gallery, 'net-1')}")
+    page.get_by_role("button", name="Share this comparison").click()
+    saved = _page_file(page, tmp_path / "compared.html").read_text()
+    assert '"net-0","net-1"' in saved
+    assert "train/loss" in saved
     page.get_by_role("button", name="Share this comparison").click()
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_test_id("toast")).to_contain_text("Link copied")

@@ -2,6 +2,7 @@
 
 import { type Json, type RunInfo, TEXT } from "../api/types";
 import { SYSTEM_PREFIX } from "../charts/sections";
+import { formatValue } from "../ui/format";
 import { t } from "../ui/i18n";
 import { naturalSort } from "../ui/natural";
 
@@ -123,4 +124,9 @@ export function delta(value: DifferenceValue, baseline: DifferenceValue): number
   if (typeof value !== "number" || typeof baseline !== "number" || value === baseline) return null;
   const difference = value - baseline;
   return Number.isFinite(difference) ? difference : null;
+}
+
+/** A row as a search reads it. */
+export function textOf(row: DifferenceRow): string {
+  return `${row.name} ${row.values.map((value) => formatValue(value)).join(" ")}`;
 }
