@@ -30,12 +30,11 @@ from tests.batches import T0_MS, Writer
 from tests.browser import barriers, clipboard, fits, search, serve_to, text_of
 from tests.servers import RunningServer, serve
 from tracklog.errors import InvalidValueError
-from tracklog.records import RunStatus
 from tracklog.server.app import create_app
 from tracklog.server.chart import MAX_RUNS
+from tracklog.server.curves import smooth, summarise
 from tracklog.server.drawing import HUES, Drawing, Line
 from tracklog.settings import Settings
-from tracklog.storage import RunInfo
 from tracklog.storage.local import LocalStore
 from tracklog.storage.registry import ModelEdit, ModelVersion, VersionEdit
 
@@ -121,7 +120,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     workspace = tmp_path_factory.mktemp("drawn") / "w"
     with closing(LocalStore(workspace)) as store:
         for number in range(3):
-            writer = Writer(f"r{number}", experiment="nets").start(name=f"net-{number}", start_ms=T0_MS)
+            writer = Writer(f"r{number}", experiment="nets").start(
+                name=f"net-{number}", start_ms=T0_MS, params={"half": number % 2}
+            )
             for step in range(5000):
                 writer.log("loss", math.exp(-step / 1000) + number, step)
             store.apply(writer.log("score", number - 1.0, 0).finish().batch())
@@ -186,6 +187,35 @@ def test_a_picture_smooths_and_zooms_as_the_portal_does(drawn: str) -> None:
     assert _lines(zoomed)[0].count("L") == 12  # eleven points, and where the line comes from and goes to
 
 
+def test_a_picture_draws_groups_and_every_smoothing_as_the_portal_does(drawn: str) -> None:
+    cases = json.loads((Path(__file__).parent.parent / "portal/src/charts/cases.json").read_text())
+    for one in cases["smooth"]:
+        values = [math.nan if value is None else value for value in one["values"]]
+        expected = [math.nan if value is None else value for value in one["expected"]]
+        assert smooth(values, one["n"], one["kind"], one["points"]) == pytest.approx(expected, abs=1e-10, nan_ok=True)
+    for one in cases["summarise"]:
+        curves = [
+            (
+                curve["x"],
+                [math.nan if value is None else value for value in curve["y"]],
+                curve["low"],
+                curve["high"],
+            )
+            for curve in one["curves"]
+        ]
+        for found, name in zip(summarise(curves, one["centre"], one["spread"]), ("x", "middle", "low", "high"), strict=True):
+            expected = [math.nan if value is None else value for value in one[name]]
+            assert found == pytest.approx(expected, abs=1e-10, nan_ok=True)
+
+    picture = _picture(drawn, metric="loss", experiment="nets", group="param:half", smooth="50~gaussian")
+    assert len(_lines(picture)) == 2
+    assert {"half=0 ×2", "half=1 ×1", "nets · mean of 3 runs in 2 groups · 15,000 points"} <= set(_texts(picture))
+    both = _picture(drawn, metric="loss", experiment="nets", group="param:half,tag:none", band="median~none")
+    assert {"0 · – ×2", "1 · – ×1"} <= set(_texts(both))
+    bars = _picture(drawn, metric="score", experiment="nets", group="param:half")
+    assert {"half=0 ×2", "0", "half=1 ×1"} <= set(_texts(bars))
+
+
 def _places(path: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.-]+) ([\d.-]+)", path)]
 
@@ -223,8 +253,7 @@ def test_a_point_between_gaps_is_a_dot(drawn: str) -> None:
 
 
 def test_a_run_of_one_point_is_drawn_beside_others() -> None:
-    runs = [RunInfo(id=name, experiment="e", number=1, name=name, status=RunStatus.RUNNING, start_ms=0) for name in "ab"]
-    lines = [Line(runs[0], [1.0], [1.0], None, None), Line(runs[1], [0.0, 2.0], [0.0, 2.0], None, None)]
+    lines = [Line("a", (0, ""), [1.0], [1.0], None, None), Line("b", (0, ""), [0.0, 2.0], [0.0, 2.0], None, None)]
 
     picture = ET.fromstring(Drawing("light", (300, 120), "m", "").curves(lines, "step", is_log=False, zoom=None))
 
@@ -238,17 +267,17 @@ def test_great_numbers_and_a_long_colour_are_drawn(drawn: str) -> None:
 
 @pytest.mark.parametrize("metric", ["score", "loss"])
 def test_names_leave_room_in_a_narrow_picture(metric: str) -> None:
-    run = RunInfo(id="r", experiment="e", number=1, name="a-name-of-22-characters"[:22], status=RunStatus.RUNNING, start_ms=0)
+    name = "a-name-of-22-characters"[:22]
     drawing = Drawing("light", (200, 120), "m", "")
 
     if metric == "score":
-        picture = ET.fromstring(drawing.bars([(run, 1.0)]))
+        picture = ET.fromstring(drawing.bars([(name, (0, ""), 1.0)]))
         bar = list(picture.iter("{http://www.w3.org/2000/svg}rect"))[-1]
         width, start = float(bar.get("width", "")), float(bar.get("x", ""))
         assert width > 30
         assert start < 100
     else:
-        line = Line(run, [0.0, 1.0], [0.0, 1.0], None, None)
+        line = Line(name, (0, ""), [0.0, 1.0], [0.0, 1.0], None, None)
         picture = ET.fromstring(drawing.curves([line, line], "step", is_log=False, zoom=None))
         (start, _), (end, _) = _places(_lines(picture)[0])
         assert end - start > 60
@@ -330,10 +359,9 @@ def test_any_numbers_make_a_well_formed_picture(
 ) -> None:
     points.sort(key=lambda point: point[0])
     xs, ys = [at for at, _ in points], [value for _, value in points]
-    run = RunInfo(id="r", experiment="e", number=1, name="n", status=RunStatus.RUNNING, start_ms=0)
 
     ends = None if zoom is None else (zoom[0], zoom[1])
-    drawn = Drawing("system", (300, 200), "m", "").curves([Line(run, xs, ys, ys, ys)], x, is_log=is_log, zoom=ends)
+    drawn = Drawing("system", (300, 200), "m", "").curves([Line("n", (0, ""), xs, ys, ys, ys)], x, is_log=is_log, zoom=ends)
 
     picture = ET.fromstring(drawn)
     for node in picture.iter():
@@ -733,7 +761,13 @@ def test_a_picture_is_offered_of_what_the_server_can_draw(page: Page, gallery: R
     page.goto(found[1])
     expect(page.get_by_text("nets · 2 runs · 80 points", exact=True)).to_be_visible()
 
-    page.goto(f"{gallery.url}/experiments/nets?charts=all&by=param:lr")
+    page.goto(f"{gallery.url}/experiments/nets?charts=all&by=param:lr&smooth=5~mean")
+    page.get_by_role("button", name="Share loss").click()
+    page.get_by_role("button", name="Copy Markdown image").click()
+    expect(page.get_by_test_id("toast")).to_contain_text("Markdown copied")
+    assert "&smooth=5%7Emean&group=param%3Alr)" in clipboard(page)
+
+    page.goto(f"{gallery.url}/experiments/nets?charts=all&colour=param:lr")
     page.get_by_role("button", name="Share loss").click()
     expect(page.get_by_role("button", name="Copy Markdown link")).to_be_visible()
     expect(page.get_by_role("button", name="Copy Markdown image")).to_have_count(0)

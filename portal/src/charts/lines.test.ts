@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { SeriesBuckets } from "../api/types";
+import cases from "./cases.json";
 import {
+  CENTRES,
   type Curve,
   curveOf,
   grouped,
@@ -9,6 +11,7 @@ import {
   lineFigure,
   quantile,
   type Source,
+  SPREADS,
   summarise,
   valueAt,
   wantsLog,
@@ -179,6 +182,40 @@ describe("groups", () => {
     ]);
   });
 });
+
+/** As src/tracklog/server/curves.py has it, which reads the same cases; null stands for NaN. */
+test.each(cases.summarise.map((one) => [one.centre, one.spread, one] as const))(
+  "%s and %s over lines are the server's",
+  (centre, spread, one) => {
+    const numbers = (values: (number | null)[]) => Float64Array.from(values, (value) => value ?? Number.NaN);
+    const curves = one.curves.map(({ x, y, low, high }) => ({
+      ...curve(x, []),
+      x: numbers(x),
+      y: numbers(y),
+      low: low === null ? null : numbers(low),
+      high: high === null ? null : numbers(high),
+    }));
+
+    const found = summarise(
+      curves,
+      CENTRES.find((name) => name === centre) ?? "mean",
+      SPREADS.find((name) => name === spread) ?? "std",
+    );
+
+    for (const [values, expected] of [
+      [found.x, one.x],
+      [found.centre, one.middle],
+      [found.low, one.low],
+      [found.high, one.high],
+    ] as const) {
+      expect(values.length).toBe(expected.length);
+      values.forEach((value, at) => {
+        if ((expected[at] ?? null) === null) expect(value).toBeNaN();
+        else expect(value).toBeCloseTo(expected[at] ?? 0, 10);
+      });
+    }
+  },
+);
 
 describe("lineFigure", () => {
   test("between two points the axis shows where the line passes, not where it comes from", () => {

@@ -131,6 +131,8 @@ describe("a picture by the server", () => {
     zoom: null as [number, number] | null,
     groups: [] as string[],
     colour: "",
+    centre: "mean" as const,
+    spread: "std" as const,
   };
   const nothing = new URLSearchParams();
 
@@ -162,12 +164,25 @@ describe("a picture by the server", () => {
     );
   });
 
+  test("has groups and their bands, and every kind of smoothing", () => {
+    const looked = {
+      ...view,
+      groups: ["param:a,b", "experiment"],
+      spread: "range" as const,
+      smoothing: { kind: "gaussian" as const, points: 5 },
+    };
+
+    expect(imagePath("/runs/a", nothing, "loss", ["a"], looked, {})).toBe(
+      "/embed/chart.svg?metric=loss&runs=a&smooth=5%7Egaussian&group=param%3Aa%252Cb%2Cexperiment&band=mean%7Erange",
+    );
+  });
+
   test.each([
-    { groups: ["param:lr"] },
+    { groups: ["metric:loss"] },
     { colour: "param:lr" },
     { logX: true },
     { x: "metric:other" as const },
-    { smoothing: { kind: "gaussian" as const, points: 5 } },
+    { groups: Array.from({ length: 9 }, (_, at) => `param:${at}`) },
   ])("does not pretend to draw %j", (changed) => {
     expect(imagePath("/runs/a", nothing, "loss", ["a"], { ...view, ...changed }, {})).toBeNull();
   });

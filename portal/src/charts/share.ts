@@ -17,6 +17,9 @@ const CHOSEN = ["runs", "q", "status", "parent", "deleted", "archived", "sel", "
 const LOOK = ["x", "smooth", "log", "clip", "zoom", "zooms", "by", "group", "colour", "band", "earlier"];
 /** Runs that the server draws in one picture. */
 const MAX_DRAWN = 50;
+/** Columns that it groups by, and how many. */
+const DRAWN_GROUPS = /^(param:|tag:|experiment$|status$|user$)/;
+const MAX_GROUPING = 8;
 const OF_EMBEDS = ["panel", "own", "part", "theme"];
 export type Part = "charts" | "table";
 
@@ -80,7 +83,9 @@ export function panelPath(
 }
 
 /** How a page looks at its lines, as far as it concerns a picture by the server. */
-type Looked = Pick<ChartView, "smoothing" | "logX" | "logY" | "zoom" | "groups" | "colour"> & { x: XAxis };
+type Looked = Pick<ChartView, "smoothing" | "logX" | "logY" | "zoom" | "groups" | "colour" | "centre" | "spread"> & {
+  x: XAxis;
+};
 
 /** Where the server draws a metric of these runs, looked at as on the page; null: that is drawn in the browser only. */
 export function imagePath(
@@ -88,11 +93,11 @@ export function imagePath(
   query: URLSearchParams,
   metric: string,
   runs: readonly string[],
-  { x, smoothing, logX, logY, zoom, groups, colour }: Looked,
+  { x, smoothing, logX, logY, zoom, groups, colour, centre, spread }: Looked,
   own: OwnChoice,
 ): string | null {
-  const isEma = smoothing.points === 1 || smoothing.kind === "ema";
-  if (groups.length > 0 || colour !== "" || logX || !isEma || x.includes(":") || runs.length > MAX_DRAWN) return null;
+  const isGroupable = groups.length <= MAX_GROUPING && groups.every((field) => DRAWN_GROUPS.test(field));
+  if (!isGroupable || colour !== "" || logX || x.includes(":") || runs.length > MAX_DRAWN) return null;
   const asked = new URLSearchParams({ metric });
   const [, place, name] = withoutEmbed(page).split("/");
   // The latest runs of an experiment are followed; any others are named.
@@ -100,7 +105,14 @@ export function imagePath(
     asked.set("experiment", decodeURIComponent(name));
   else asked.set("runs", runs.map(encodeURIComponent).join(","));
   if (x !== "step") asked.set("x", x);
-  if (smoothing.points > 1) asked.set("smooth", String(Number(smoothing.points.toPrecision(3))));
+  if (smoothing.points > 1) {
+    const kind = smoothing.kind === "ema" ? "" : `~${smoothing.kind}`;
+    asked.set("smooth", `${Number(smoothing.points.toPrecision(3))}${kind}`);
+  }
+  if (groups.length > 0) {
+    asked.set("group", groups.map((field) => field.replaceAll("%", "%25").replaceAll(",", "%2C")).join(","));
+    if (centre !== "mean" || spread !== "std") asked.set("band", `${centre}~${spread}`);
+  }
   if (typeof own["log"] === "boolean" ? own["log"] : logY) asked.set("log", "1");
   if (zoom !== null) asked.set("zoom", zoom.map((at) => Number(at.toPrecision(8))).join("~"));
   return joined(`${PREFIX}/chart.svg`, asked);

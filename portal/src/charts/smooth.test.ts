@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import cases from "./cases.json";
 import { pointsOf, SMOOTHINGS, sliderOf, smooth } from "./smooth";
 
 const ones = (n: number) => new Uint32Array(n).fill(1);
@@ -66,3 +67,20 @@ test("the slider goes from one point to ten thousand and back", () => {
   expect(sliderOf(pointsOf(0.37))).toBeCloseTo(0.37);
   expect(sliderOf(1)).toBe(0);
 });
+
+/** As src/tracklog/server/curves.py has it, which reads the same cases; null stands for NaN. */
+test.each(cases.smooth.map((one) => [one.kind, one.points, one] as const))(
+  "%s over %d points is the server's",
+  (_, __, one) => {
+    const values = one.values.map((value) => value ?? Number.NaN);
+    const kind = SMOOTHINGS.find((name) => name === one.kind) ?? "ema";
+
+    const found = smooth(values, one.n, { kind, points: one.points });
+
+    found.forEach((value, at) => {
+      const expected = one.expected[at] ?? null;
+      if (expected === null) expect(value).toBeNaN();
+      else expect(value).toBeCloseTo(expected, 10);
+    });
+  },
+);

@@ -46,14 +46,18 @@ _DOT_PX = 2
 _ILLEGAL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+Look = tuple[int, str]  # hue, 0 … 11, and dash
+
+
 @dataclass(frozen=True)
 class Line:
-    """One run's curve: x ascending, NaN where the line breaks off; `low` and `high` where a place is many points.
+    """The curve of a run or of a group: x ascending, NaN where it breaks off; `low` and `high` where a place is many points.
 
     Of a zoom it has the points within and the next ones on both sides, where it comes from and goes to.
     """
 
-    run: RunInfo
+    label: str
+    look: Look
     x: list[float]
     y: list[float]
     low: list[float] | None
@@ -91,7 +95,7 @@ class Drawing:
         def drawn(values: Iterable[float]) -> list[float]:
             return [value for value in values if math.isfinite(value) and (value > 0 or not is_log)]
 
-        ends_with = [_compact(_last(lines[0], zoom[1] if zoom else math.inf))] if len(lines) == 1 else []
+        ends_with = [compact(_last(lines[0], zoom[1] if zoom else math.inf))] if len(lines) == 1 else []
         if zoom:
             lines = [_within(line, zoom, is_log=is_log) for line in lines]
         xs = [value for line in lines for value in line.x]
@@ -105,7 +109,7 @@ class Drawing:
         y_ticks = _decades(low_y, high_y) if is_log else _ticks(low_y, high_y, max(2, self.height // 60))
         x_ticks = _x_ticks(x, low_x, high_x, max(2, self.width // 110))
         most = min(18, int(self.width / _NAMES_SHARE / _END_PX))
-        names = [cut(line.run.name, most) for line in lines] if len(lines) * _ROW_PX <= self.height - 80 else []
+        names = [cut(line.label, most) for line in lines] if len(lines) * _ROW_PX <= self.height - 80 else []
         labels = ends_with or names
         left = 18 + _CHAR_PX * max((len(text) for _, text in y_ticks), default=0)
         right = self.width - 22 - _END_PX * max((len(text) for text in labels), default=0)
@@ -124,7 +128,7 @@ class Drawing:
         )
         ends = []
         for line in lines:
-            hue, dash = _style(line.run)
+            hue, dash = line.look
             places = [(to_x(at), to_y(value)) for at, value in zip(line.x, line.y, strict=True)]
             if line.low is not None and line.high is not None and len(lines) <= _MAX_BANDS:
                 self._band(line, to_x, to_y, bottom, hue)
@@ -163,20 +167,19 @@ class Drawing:
             self._parts.append(f'<circle class="f{hue}" cx="{px:.1f}" cy="{py:.1f}" r="2.75"/>')
             self.text(label, right + 8, place, "start", f"f{hue}")
 
-    def bars(self, values: list[tuple[RunInfo, float]]) -> str:
+    def bars(self, values: list[tuple[str, Look, float]], what: str = "runs") -> str:
         rows = max(1, int((self.height - 62) // 18))
         if len(values) > rows:
-            self.text(f"{rows} of {len(values)} runs", self.width - 14, 18, "end", "s")
+            self.text(f"{rows} of {len(values)} {what}", self.width - 14, 18, "end", "s")
         values = values[:rows]
-        finite = [value for _, value in values if math.isfinite(value)]
+        finite = [value for _, _, value in values if math.isfinite(value)]
         low, high = min([0.0, *finite]), max([0.0, *finite])
-        names = [cut(run.name, min(22, int(self.width / _NAMES_SHARE / _CHAR_PX))) for run, _ in values]
+        names = [cut(label, min(22, int(self.width / _NAMES_SHARE / _CHAR_PX))) for label, _, _ in values]
         left, right = 22 + _CHAR_PX * max(map(len, names)), self.width - 80.0
         to_x = _scale(low, high if high > low else low + 1, left, right)
         step = min(26.0, (self.height - 62) / len(values))
-        for at, ((run, value), name) in enumerate(zip(values, names, strict=True)):
+        for at, ((_, (hue, _), value), name) in enumerate(zip(values, names, strict=True)):
             top = 34 + at * step
-            hue, _ = _style(run)
             self.text(name, left - 8, top + step / 2, "end", "t")
             if math.isfinite(value):
                 start, end = sorted((to_x(0), to_x(value)))
@@ -184,7 +187,7 @@ class Drawing:
                     f'<rect class="f{hue}" x="{start:.1f}" y="{top + step * 0.16:.1f}" width="{max(1.0, end - start):.1f}" '
                     f'height="{step * 0.68:.1f}" rx="2"/>'
                 )
-            self.text(_compact(value), max(to_x(0), to_x(value) if math.isfinite(value) else 0) + 6, top + step / 2, "start", "t")
+            self.text(compact(value), max(to_x(0), to_x(value) if math.isfinite(value) else 0) + 6, top + step / 2, "start", "t")
         return self.close()
 
     def text(self, text: str, x: float, y: float, anchor: str, look: str, size: int = 11, *, bold: bool = False) -> None:
@@ -213,10 +216,15 @@ class Drawing:
         )
 
 
-def _style(run: RunInfo) -> tuple[int, str]:
+def look_of(run: RunInfo) -> Look:
     """Return the hue and dash of a run, as on every page of the portal."""
     at = _HUE_BY_TAG.get(run.tags.get(_COLOUR_TAG, ""), max(0, run.number - 1))
     return at % len(HUES), DASHES[at // len(HUES) % len(DASHES)]
+
+
+def group_look(place: int) -> Look:
+    """Return the hue of a group; which is which is told by its name."""
+    return place % len(HUES), ""
 
 
 def _escaped(text: str) -> str:
@@ -248,7 +256,7 @@ def _within(line: Line, zoom: tuple[float, float], *, is_log: bool) -> Line:
         return [*[enters] * comes, *values[first:last], *[leaves] * goes]
 
     low, high = (None if values is None else shown(values) for values in (line.low, line.high))
-    return Line(line.run, [*[start] * comes, *line.x[first:last], *[end] * goes], shown(line.y), low, high)
+    return Line(line.label, line.look, [*[start] * comes, *line.x[first:last], *[end] * goes], shown(line.y), low, high)
 
 
 def _crossing(xs: list[float], ys: list[float], row: int, at: float, *, is_log: bool) -> float:
@@ -296,12 +304,12 @@ def _padded(low: float, high: float, *, is_log: bool) -> tuple[float, float]:
 def _ticks(low: float, high: float, most: int, steps: Sequence[float] = ()) -> list[tuple[float, str]]:
     span = high - low
     if not _TINY * most < span < math.inf:
-        return [(low, _compact(low)), (high, _compact(high))]
+        return [(low, compact(low)), (high, compact(high))]
     rough = span / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next((one for one in steps or [power, 2 * power, 5 * power, 10 * power] if one >= rough), 10 * power)
     first = math.ceil(low / step)
-    return [(at * step, _compact(at * step)) for at in range(first, math.floor(high / step) + 1)]
+    return [(at * step, compact(at * step)) for at in range(first, math.floor(high / step) + 1)]
 
 
 def _decades(low: float, high: float) -> list[tuple[float, str]]:
@@ -309,9 +317,9 @@ def _decades(low: float, high: float) -> list[tuple[float, str]]:
     if len(powers) < 2:
         around = range(powers.start - 1, min(powers.stop, _MAX_POWER) + 1)
         marks = [first * 10.0**power for power in around for first in (1, 2, 5)]
-        seen = [(mark, _compact(mark)) for mark in marks if low <= mark <= high]
+        seen = [(mark, compact(mark)) for mark in marks if low <= mark <= high]
         return seen if len(seen) > 1 else _ticks(low, high, 4)
-    return [(10.0**power, _compact(10.0**power)) for power in powers[:: max(1, len(powers) // 6)]]
+    return [(10.0**power, compact(10.0**power)) for power in powers[:: max(1, len(powers) // 6)]]
 
 
 def _x_ticks(x: str, low: float, high: float, most: int) -> list[tuple[float, str]]:
@@ -337,7 +345,8 @@ def _elapsed(seconds: float) -> str:
     return f"{s // 86400}d" + (f"{s % 86400 // 3600}h" if s % 86400 // 3600 else "")
 
 
-def _compact(value: float) -> str:
+def compact(value: float) -> str:
+    """Return a number in a few characters."""
     size = abs(value)
     if not math.isfinite(value) or size == 0:
         return f"{value:g}".replace("nan", "NaN")
