@@ -32,7 +32,7 @@ from tests.batches import Writer
 from tests.servers import RunningServer, serve
 from tracklog.errors import ServerError
 from tracklog.records import Batch, DType, LogLine, LogLines, MetricKey, TextPoint, encode_batch
-from tracklog.server.api import MAX_BATCH_BYTES, MAX_JSON_BYTES, ROUTES
+from tracklog.server.api import MAX_BATCH_BYTES, MAX_JSON_BYTES, MAX_SELECTION_BYTES, ROUTES
 from tracklog.server.serve import PREFERRED_PORT, _listen
 from tracklog.storage.frames import decode_columns, decode_series
 from tracklog.storage.remote import RemoteStore
@@ -505,9 +505,9 @@ def test_a_compressed_body_is_refused(client: Client) -> None:
 
 @pytest.mark.parametrize("route", BODIES, ids=named)
 def test_a_body_that_is_too_large_is_refused_on_every_route(client: Client, route: Any) -> None:
-    body = b" " * (MAX_JSON_BYTES + 1)
+    most = MAX_SELECTION_BYTES if route.path == "/api/v1/selections" else MAX_JSON_BYTES
 
-    assert_error(*client.ask(route.method, address(route.path, "r1"), body, JSON), 413, "PAYLOAD_TOO_LARGE")
+    assert_error(*client.ask(route.method, address(route.path, "r1"), b" " * (most + 1), JSON), 413, "PAYLOAD_TOO_LARGE")
 
 
 def test_a_batch_that_announces_too_much_is_refused_before_it_is_sent(client: Client) -> None:

@@ -90,7 +90,7 @@ from tracklog.storage.traces import MAX_SPANS_BYTES, Trace, TraceEdit, TracePage
 
 MAX_JSON_BYTES = 1 << 20
 MAX_BATCH_BYTES = 64 << 20
-_MAX_SELECTION_BYTES = 16 << 20  # `MAX_SELECTION` ids of twice their usual length
+MAX_SELECTION_BYTES = 16 << 20  # `MAX_SELECTION` ids of twice their usual length
 _MAX_LOG_LINES = 10_000
 _MAX_CHANGES = 1000
 # Artifacts are what users and their programs wrote: shown, never run.
@@ -420,7 +420,7 @@ async def _selection(request: Request) -> Response:
 
 
 async def _save_selection(request: Request) -> Response:
-    asked = await _json_body(request, RunIds, _MAX_SELECTION_BYTES)
+    asked = await _json_body(request, RunIds, MAX_SELECTION_BYTES)
     return json_response(SelectionName(await _in_thread(_store(request).save_selection, asked.ids)))
 
 
