@@ -81,6 +81,24 @@ def test_a_file_system_without_mmap_loses_nothing_to_a_kill_either(tmp_path: Pat
     assert (points["value"] == np.arange(len(points))).all()
 
 
+_KILLED = """
+import os, signal, sys, tracklog
+run = tracklog.start_run("e", run_id="r", uri=sys.argv[1], capture=False)
+for _ in range(5):
+    run.log("loss", 0.5)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_run_goes_on_from_the_last_point_of_a_process_that_was_killed_before_it_sent_any(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, tmp_path / "w"], check=False, env=_with_path())
+
+    with tracklog.start_run(resume="r", uri=tmp_path / "w", capture=False) as run:
+        run.log("loss", 1.0)
+
+    assert run.series("loss").steps.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 @pytest.mark.slow
 def test_no_returned_call_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     rng = random.Random(7)

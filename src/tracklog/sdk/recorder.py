@@ -428,7 +428,7 @@ class Recorder:
         is_on_disk = drainer.is_on_disk
         complete = drainer.close(timeout_s, patience_s=PATIENCE_S)
         if complete and self.is_owner:
-            self._recover_children()
+            recover_run(self.settings, self.run_id)  # worker processes that ended without a word: now rather than at the next run
             _recover_left_over(self.settings).join(_RECOVER_S)
         if not complete and not (self.settings.quiet and is_on_disk):
             waiting = drainer.state
@@ -440,19 +440,6 @@ class Recorder:
             )
             print(f"tracklog: the store {self.settings.uri} has not taken everything yet{problem}. {rest}", file=sys.stderr)  # noqa: T201
         return complete
-
-    def _recover_children(self) -> None:
-        """Worker processes that ended without a word left journals; bring them in now rather than at the next run."""
-        from tracklog.storage.drain import recover
-
-        try:
-            store = open_store(self.settings.uri)
-            try:
-                recover(self.settings.journals, store, run_id=self.run_id)
-            finally:
-                store.close()
-        except (TracklogError, OSError) as error:
-            _log.debug("Left-over journals stay for later: %s", error)
 
 
 def _packs_as(given: type, dtype: DType) -> bool:
@@ -485,14 +472,19 @@ def _recover_left_over(settings: Settings) -> threading.Thread:
     return thread
 
 
-def _recover(journals: Path, uri: str) -> None:
+def recover_run(settings: Settings, run_id: str) -> None:
+    """Send what processes of a run left that ended without a word, worker processes or one that was killed. Never raises."""
+    _recover(settings.journals, settings.uri, run_id)
+
+
+def _recover(journals: Path, uri: str, run_id: str | None = None) -> None:
     from tracklog.storage.drain import recover
 
     is_own = journals == Path(uri) / "journals"  # journals in a workspace's folder are its own, even if it was moved since
     try:
         if abandoned(journals):  # else no store has to be opened
             with contextlib.closing(open_store(uri)) as store:
-                recover(journals, store, store_uri=None if is_own else uri)
+                recover(journals, store, store_uri=None if is_own else uri, run_id=run_id)
     except (TracklogError, OSError) as error:
         _log.debug("Left-over journals in %s stay for later: %s", journals, error)
 

@@ -62,6 +62,7 @@ from tracklog.sdk.recorder import (
     Recorder,
     flush_living,
     now_ms,
+    recover_run,
     status_of,
 )
 from tracklog.settings import USUAL_PORTAL, chosen_captures
@@ -184,6 +185,7 @@ class Run:
         start_ms = _start_ms()
         counts: dict[str, int] = {}
         if resume and run_id is not None:
+            recover_run(workspace.settings, run_id)  # what the process it goes on from logged last: the store may not know it
             found = workspace.store.get_run(run_id)
             if experiment.name != found.experiment:
                 experiment = Experiment(workspace, found.experiment)
