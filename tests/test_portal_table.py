@@ -561,6 +561,7 @@ def test_a_thousand_runs_are_drawn_and_what_is_selected_has_a_short_address(
     page.get_by_role("radio", name="The latest 1,000").click()
     expect(heading).to_contain_text("Latest 1,000 runs")
     assert "most=1000" in page.url
+    assert barriers(page) == []
     loss = page.locator('[data-metric="train/loss"]')
     expect(loss).to_contain_text("points kept")  # of all runs: until then it says how many are here
     loss.locator(".chart").hover()
