@@ -193,6 +193,13 @@ _MIGRATIONS: list[list[str]] = [
         # How many rows of sessions a run has: most have one or none, and their readers need not look.
         "ALTER TABLE runs ADD COLUMN sessions INTEGER NOT NULL DEFAULT 0",
     ],
+    [
+        # With the kind the indexes alone say what a param is: groups read nothing else. Some seconds for a million params.
+        "DROP INDEX params_by_number",
+        "DROP INDEX params_by_text",
+        "CREATE INDEX params_by_number ON params (experiment_pk, name, number, kind, run_pk) WHERE number IS NOT NULL",
+        "CREATE INDEX params_by_text ON params (experiment_pk, name, substr(value, 1, 64), kind, run_pk) WHERE number IS NULL",
+    ],
 ]
 FORMAT = len(_MIGRATIONS)
 
