@@ -341,6 +341,54 @@ def test_every_way_to_the_runs_leads_to_the_same(
         assert store.run_ids(msgspec.structs.replace(query, filter=text)) == straight, text
 
 
+@pytest.mark.parametrize("implementer", ["local", "postgres"], indirect=True)
+@pytest.mark.parametrize("most", [3000, 3], ids=["few-labels", "many-labels"])
+def test_words_are_found_alike_among_few_runs_and_many(
+    store: Store, experiment: str, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    long = "a" * 70
+    params: list[dict[str, Any]] = [
+        {"lr": 0.001, "model": "net"},
+        {"lr": "1e-3", "Große": "GRÖSSE"},
+        {"amp": True, "why": None, "path": f"{long}/end"},
+        {"path": f"{long}/other", "n": 12_345, "x": math.inf},
+    ]
+    for i, one in enumerate(params):
+        store.apply(
+            Writer(experiment=experiment).start(name=f"run {i}", params=one, tags={"team": f"blue {i}", long: "t"}).batch()
+        )
+    monkeypatch.setattr(search, "_MAX_LABELS", most)
+    words = [
+        "net",
+        "NET",
+        "0.001",
+        "1e",
+        "größe",
+        "rösse",
+        "true",
+        "Rue",
+        "end",
+        "other",
+        "/",
+        "234",
+        "inf",
+        "none",
+        "lr",
+        "t",
+        "blue",
+    ]
+    words += ["lr blue", "amp completed", "running", "run 3", "zzz", "%", "_", long, f"{long} other", "'", '"', "[", "-"]
+
+    for text in words:
+        names = {}
+        for few in (5000, 0):
+            monkeypatch.setattr(search, "_FEW_RUNS", few)
+            names[few] = sorted(run.name for run in found(store, experiment, text=text))
+        assert names[0] == names[5000], text
+    assert len(found(store, experiment, text="/end")) == 1
+    assert len(found(store, experiment, text=long)) == 4
+
+
 @pytest.mark.parametrize(
     ("text", "start", "end"),
     [("metrics.loss < x", 15, 16), ("tags.a = 'b' and params.lr >", 28, 28), ("nme = 'x'", 0, 9), ("metrics.a like 'b'", 0, 18)],

@@ -40,6 +40,7 @@ _MAX_WORDS = 50  # each is ten comparisons a run
 _MAX_ORDERS = 10  # each is a join
 _FEW_RUNS = 5000  # are asked and sorted in some 20 ms
 _COUNTED_RUNS = 20_000  # counted in 1 ms
+_MAX_LABELS = 3000  # different (experiment, name, text) of params or tags; found by jumping over an index in some ms
 _MAX_LED_EXPERIMENTS = 50  # an index is entered once for each
 INDEXED_CHARS = 64  # of a text, see migration 6
 _MAX_SURE_NUMBER = 1e300  # beyond it a whole number is not what its text reads as
@@ -67,6 +68,8 @@ STATUS_SQL = (
 # Only runs that are not over have an active status; the index `runs_open` has these.
 LOST_SQL = f"end_ms IS NULL AND status IN ({_ACTIVE_SQL}) AND heartbeat_ms < {ALIVE_SINCE_SQL.replace('r.', '')} AND lost = 0"
 
+# What an index has of rows `t` of tags and params.
+_LABELS = {"tags": "1 = 1", "texts": "t.number IS NULL", "numbers": "t.number IS NOT NULL"}
 _DURATION_SQL = "(COALESCE(r.end_ms, :now) - r.start_ms)"
 _ATTRIBUTES = {
     "id": "r.id",
@@ -225,6 +228,8 @@ class RunSearch:
         self._made = 0  # how many runs they have, or once had
         self._is_large = False  # which is more than a few
         self._leads: list[tuple[int, _Lead]] = []  # ways to the runs, with how many rows each has; the shortest first
+        # By kind of labels and word: the statement that finds the runs which have it in one; "": none has.
+        self._labelled: dict[tuple[str, str], str] = {}
         self._found: list[int] | None = None  # keys of all runs that match, where it costs much to ask each run
 
     # ------------------------------------------------------------------------------ asking
@@ -335,6 +340,8 @@ class RunSearch:
                     found = self._execute(connection, f"SELECT count(*) FROM ({rows_of}) counted")[0][0]
                     self._leads.append((found, lead))
             self._leads.sort(key=lambda way: way[0])
+        if self._is_large and self._words and self._texts.is_sqlite:
+            self._read_labels(connection)
         if self._is_large and (self._words or self._is_tree):
             # Asked once, for the page and for the total.
             tables, condition = self._from(self._leads[0][1] if self._leads else None)
@@ -537,8 +544,8 @@ class RunSearch:
         kinds = "" if kind == "tag" else " AND q.kind = 'b'" if isinstance(value, bool) else f" AND {text}"
         return f"{exists} AND q.value = {self._bind(plain(str(value)))}{kinds})"
 
-    def _words_sought(self) -> list[tuple[str, str]]:
-        """Return what stands before and after a text that shall contain a word, for each word of the query's text."""
+    def _words_sought(self) -> list[tuple[str, str, str]]:
+        """Return the words of the query's text, each with what stands before and after a text that shall contain it."""
         words = [] if _NUL in self._query.text else self._query.text.split()
         if len(words) > _MAX_WORDS:
             raise InvalidValueError(
@@ -546,22 +553,55 @@ class RunSearch:
                 parameter="text",
                 given=self._query.text,
             )
-        return [self._texts.contains(word, self._bind) for word in words]
+        return [(word, *self._texts.contains(word, self._bind)) for word in words]
 
-    def _has_word(self, before: str, after: str) -> str:
+    def _has_word(self, word: str, before: str, after: str) -> str:
         """Return the condition that a run contains a word somewhere; `before` and `after` as from `TextSql.contains`."""
-        own = ("r.name", "r.id", "r.type", "r.user_name", f"({STATUS_SQL})", "r.description")
+        own = ["r.name", "r.id", "r.type", "r.user_name", "r.description"]
+        if any(word.casefold() in status.value.casefold() for status in RunStatus):
+            own.append(f"({STATUS_SQL})")
         there = [f"{before}{column}{after}" for column in own]
         there.append(f"r.experiment_pk IN (SELECT n.pk FROM experiments n WHERE {before}n.name{after})")
-        for table in ("tags", "params"):
+        for table, kinds in (("tags", ("tags",)), ("params", ("texts", "numbers"))):
             has = f"({before}t.name{after} OR {before}t.value{after})"
-            # To read a table once is easier than to look into it for each of many runs.
-            there.append(
-                f"r.pk IN (SELECT t.run_pk FROM {table} t WHERE {has})"
-                if self._is_large
-                else f"EXISTS (SELECT 1 FROM {table} t WHERE t.run_pk = r.pk AND {has})"
-            )
+            if not self._is_large:
+                there.append(f"EXISTS (SELECT 1 FROM {table} t WHERE t.run_pk = r.pk AND {has})")
+            elif not any((kind, word) in self._labelled for kind in kinds):
+                # To read a table once is easier than to look into it for each of many runs.
+                there.append(f"r.pk IN (SELECT t.run_pk FROM {table} t WHERE {has})")
+            else:
+                # The index has no text of a number: to follow it would be to look for each row.
+                rows = f"SELECT t.run_pk FROM {table} t NOT INDEXED WHERE"
+                read = {kind: f"{rows} {_LABELS[kind]} AND {has}" for kind in kinds}
+                found = [self._labelled.get((kind, word), read[kind]) for kind in kinds]
+                there += [f"r.pk IN ({one})" for one in found if one]
         return f"({' OR '.join(there)})"
+
+    def _read_labels(self, connection: Connection) -> None:
+        """Find which labels there are, where they are few: a word is then looked for in these, not in a million rows."""
+        label, name, begin = (f"json_extract(l.value, '$[{at}]')" for at in range(3))
+        for kind, condition in _LABELS.items():
+            table, is_text = "tags" if kind == "tags" else "params", kind != "numbers"
+            labels = self._execute(connection, _different(table, condition, is_text=is_text))
+            if len(labels) >= _MAX_LABELS:
+                continue
+            known = self._bind(json.dumps(labels))
+            for word, before, after in self._words:
+                if kind == "numbers" and _is_in_numbers(word):
+                    continue
+                # A text that fills the index may have the word in what the index leaves out.
+                has = f"{before}{name}{after} OR {before}{begin}{after} OR length({begin}) = {INDEXED_CHARS}"
+                found = [row[0] for row in self._execute(connection, f"SELECT l.value FROM json_each({known}) l WHERE {has}")]
+                matched = self._bind("[" + ",".join(found) + "]")
+                runs = (
+                    f"SELECT t.run_pk FROM json_each({matched}) l CROSS JOIN {table} t"
+                    f" WHERE t.experiment_pk = {label} AND t.name = {name} AND {condition}"
+                )
+                if is_text:
+                    runs += f" AND substr(t.value, 1, {INDEXED_CHARS}) = {begin}"
+                if any(len(json.loads(one)[2]) == INDEXED_CHARS for one in found):
+                    runs += f" AND ({before}t.name{after} OR {before}t.value{after})"
+                self._labelled[kind, word] = runs if found else ""
 
     def _condition(self, condition: Condition) -> str:
         if isinstance(condition, Comparison):
@@ -765,6 +805,35 @@ class RunSearch:
         if orders != self._orders or type(now_ms) is not int or not 0 <= now_ms < 2**62 or not plain:
             raise foreign_token(token)
         return now_ms, values
+
+
+def _different(table: str, condition: str, *, is_text: bool) -> str:
+    """Return the statement of the different (experiment, name, begin of the text, or "") of an index that has them in this order.
+
+    Each step asks for the one after the last (a loose index scan, see `names.py`).
+    """
+    begin = f"substr(t.value, 1, {INDEXED_CHARS})" if is_text else "''"
+
+    def least(where: str) -> str:
+        order = "t.experiment_pk, t.name" + (f", {begin}" if is_text else "")
+        return f"SELECT t.rowid FROM {table} t WHERE {condition} AND {where} ORDER BY {order} LIMIT 1"
+
+    here = "t.experiment_pk = d.experiment_pk AND t.name"
+    steps = [f"{here} = d.name AND {begin} > d.value"] if is_text else []
+    steps += [f"{here} > d.name", "t.experiment_pk > d.experiment_pk"]
+    row = f"SELECT t.experiment_pk, t.name, {begin}"
+    return (
+        f"WITH RECURSIVE d(experiment_pk, name, value) AS ({row} FROM {table} t WHERE t.rowid = ({least('1 = 1')}) UNION ALL"
+        f" {row} FROM d CROSS JOIN {table} t ON t.rowid = COALESCE({', '.join(f'({least(step)})' for step in steps)})"
+        f" LIMIT {_MAX_LABELS}) SELECT * FROM d"
+    )
+
+
+def _is_in_numbers(word: str) -> bool:
+    """Whether a text that reads as a number, or a bool, may contain a word."""
+    folded = word.casefold()
+    spelled = ("infinity", "true", "false")
+    return re.fullmatch(r"[\d._e+-]*", folded) is not None or any(folded.lstrip("+-") in one for one in spelled)
 
 
 def _names_runs(condition: Condition) -> bool:
