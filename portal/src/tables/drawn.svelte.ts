@@ -79,8 +79,9 @@ export class DrawnRuns {
     });
     void all().catch(() => undefined);
     const stop = live.subscribe((changes) => {
-      // Which are the latest that match, only the server knows; those selected stay who they are.
-      needsAll ||= changes === null || (selected.length === 0 && changes.some((change) => change.what.includes("run")));
+      // Which are the latest that match, only the server knows; those selected stay who they are. A condition may be about a metric.
+      const mayMatch = (what: readonly string[]) => what.includes("run") || asked.latest.filter !== undefined;
+      needsAll ||= changes === null || (selected.length === 0 && changes.some((change) => mayMatch(change.what)));
       const shown = new Set([...this.charted.map((run) => run.id), ...extra]);
       for (const { run_id: id } of changes ?? []) if (shown.has(id)) changed.add(id);
       if (needsAll || changed.size > 0) pace.ask();
