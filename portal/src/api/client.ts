@@ -169,6 +169,7 @@ function toRun(sparse: Sparse<RunInfo>): RunInfo {
     tags: {},
     properties: {},
     children: 0,
+    sessions: [],
     model_inputs: [],
     info: {},
     ...sparse,

@@ -4,7 +4,7 @@
  * starting at a multiple of 8 counted from the start of the data. Browsers are little-endian wherever typed arrays matter.
  */
 
-import type { MetricColumns, MetricKind, Numbers, ParamValue, SeriesBuckets } from "./types";
+import type { MetricColumns, MetricKind, Numbers, ParamValue, Restart, SeriesBuckets } from "./types";
 
 interface Span {
   /** `f4t`: floats of four bytes in planes: byte 0 of all, then byte 1 … */
@@ -25,6 +25,9 @@ interface SeriesHead {
   end?: unknown;
   before?: unknown[];
   after?: unknown[];
+  overtaken?: number;
+  restarts?: Restart[];
+  tails?: SeriesHead[];
 }
 
 interface ColumnsHead {
@@ -73,9 +76,16 @@ export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
     places.set(key, found);
     return found;
   };
-  return head.series.map((series) => {
-    const { columns, end, before, after, ...sent } = series;
-    const rest = { ...sent, before: pointOf(before), after: pointOf(after) };
+  const bucketsOf = (series: SeriesHead): SeriesBuckets => {
+    const { columns, end, before, after, overtaken = 0, restarts = [], tails = [], ...sent } = series;
+    const rest = {
+      ...sent,
+      before: pointOf(before),
+      after: pointOf(after),
+      overtaken,
+      restarts,
+      tails: tails.map(bucketsOf),
+    };
     const x = placesOf(columns["x"]);
     if (series.exact) {
       const mean = floats(frame, data, columns["last"]);
@@ -103,7 +113,8 @@ export function decodeSeries(frame: ArrayBuffer): SeriesBuckets[] {
       non_finite: columns["non_finite"] === undefined ? null : counts(frame, data, columns["non_finite"]),
       end: Number(plainValue(end)),
     };
-  });
+  };
+  return head.series.map(bucketsOf);
 }
 
 function pointOf(sent: unknown[] | undefined): [x: number, value: number] | null {

@@ -135,6 +135,8 @@ export interface RunInfo {
   /** Ids of logged models. */
   model_inputs: string[];
   model_outputs: ModelOutput[];
+  /** Of a run that was started more than once, in order. */
+  sessions: Session[];
   /** Filled by `run()`, empty in search results. */
   info: Record<string, Json>;
 }
@@ -219,9 +221,33 @@ export interface SeriesQuery {
   start?: number;
   end?: number;
   buckets: number;
+  /** Also what later sessions overtook. */
+  tails?: boolean;
 }
 
 export type Numbers = Float64Array | Float32Array;
+
+/** A stretch of a run from one start of its process to the next. */
+export interface Session {
+  start_ms: number;
+  /** Points from this time on are of it or of a later one. */
+  first_ms: number;
+  /** Its last sign of life; 0: unknown. */
+  last_ms: number;
+  host: string;
+  pid: number;
+  /** "": nobody said so, or it goes on. */
+  ended: RunStatus | "";
+}
+
+/** Where a later session of a run begins in a series: over steps at its first point, over time when it began. */
+export interface Restart {
+  x: number;
+  step: number;
+  start_ms: number;
+  pause_ms: number;
+  host: string;
+}
 
 /** One series over x, ascending, as buckets; when `exact`, each bucket is one point. All arrays have one length. */
 export interface SeriesBuckets {
@@ -249,6 +275,11 @@ export interface SeriesBuckets {
   /** The points on both sides of the asked range, as x and value: where a line comes from and goes to; null: none. */
   before: [x: number, value: number] | null;
   after: [x: number, value: number] | null;
+  /** Points of the whole series that a later session left behind; they are in `count`, and in no bucket. */
+  overtaken: number;
+  restarts: Restart[];
+  /** What was left behind of each session. */
+  tails: SeriesBuckets[];
 }
 
 /** Every point of one series, ascending by (step, time). */

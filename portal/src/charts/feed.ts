@@ -249,6 +249,7 @@ class SeriesFeed {
           names: entries.map((entry) => entry.want.name),
           x: want.x,
           buckets: want.buckets,
+          tails: true,
           ...(want.start === null ? {} : { start: want.start }),
           ...(want.end === null ? {} : { end: want.end }),
         },

@@ -31,8 +31,11 @@ export type Mark =
   | { kind: "glyphs"; x: Numbers; y: Numbers; shape: Glyph; ink: Ink }
   | { kind: "words"; x: Numbers; y: Numbers; text: string[]; ink: Ink };
 
-/** `cross`: at its place. `up`, `down`: at the upper or lower edge, whatever y is. `pause`: a line that stands still. */
-export type Glyph = "cross" | "up" | "down" | "pause";
+/**
+ * `cross`: at its place. `up`, `down`: at the upper or lower edge, whatever y is. `pause`: a line that stands still. `restart`: on the
+ * axis, where a run was resumed.
+ */
+export type Glyph = "cross" | "up" | "down" | "pause" | "restart";
 
 export interface Axis {
   scale: "linear" | "log" | "time";
@@ -79,6 +82,8 @@ export interface Figure {
   traces: Trace[];
   /** `x`: the pointer reads all traces where it is; `xy`: the nearest point. */
   reads: "x" | "xy";
+  /** What there is to say about places on the x axis; told when the pointer is near. */
+  notes?: { at: number; text: string }[];
   /** What stands at the right end of lines: their names if there is room, the value of the only one, or nothing. */
   ends: "names" | "value" | null;
   /** What the dashes mean, when lines have no room for names and share them. */

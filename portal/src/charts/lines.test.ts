@@ -25,7 +25,7 @@ function source(x: number[], values: number[], more: Partial<SeriesBuckets> = {}
     run_id: "r", name: "m", column: "", kind: "scalar", count: x.length, in_range: x.length, exact: true,
     x: Float64Array.from(x), x_last: Float64Array.from(x), mean, min: mean, max: mean,
     n: new Uint32Array(x.length).fill(1), non_finite: odd.includes(1) ? odd : null, end: mean.at(-1) ?? Number.NaN,
-    before: null, after: null, ...more,
+    before: null, after: null, overtaken: 0, restarts: [], tails: [], ...more,
   }; // biome-ignore format: one record
   return { run: "r", label: "r", ink: 0, dash: [], series, group: null };
 }
@@ -295,4 +295,33 @@ test("quantiles lie between values; log is offered from three decades on", () =>
   expect(wantsLog([source([0, 1], [2, 5_000]).series])).toBe(true);
   expect(wantsLog([source([0, 1], [2, 500]).series])).toBe(false);
   expect(wantsLog([source([0, 1], [0, 5_000]).series])).toBe(false);
+});
+
+describe("a run that was resumed", () => {
+  const restart = { x: 3, step: 3, start_ms: 0, pause_ms: 3 * 3_600_000, host: "b" };
+  const tail = source([3, 4, 5], [30, 40, 900], { before: [2, 2] }).series;
+  const resumed = source([0, 1, 2, 3, 4], [0, 1, 2, 3, 4], { restarts: [restart], tails: [tail], overtaken: 3 });
+
+  test("what it left behind is a faint line of its own, from where it went on", () => {
+    const { marks, x, y, notes } = lineFigure([curveOf(resumed, UNSMOOTHED)], OPTIONS);
+
+    const lines = marks.filter((mark) => mark.kind === "line");
+    expect(lines.map((mark) => [...mark.x])).toEqual([
+      [2, 3, 4, 5],
+      [0, 1, 2, 3, 4],
+    ]);
+    expect(lines[0]?.alpha).toBeLessThan(0.5);
+    expect(x.range).toEqual([0, 5]);
+    expect(y.range[1]).toBeLessThan(10); // what went wrong does not flatten the rest
+    expect(notes).toEqual([{ at: 3, text: "resumed at step 3, 3h 00m later, on host b" }]);
+    expect(marks.at(-1)).toMatchObject({ kind: "glyphs", shape: "restart", x: Float64Array.of(3) });
+  });
+
+  test("over time the line is broken where the run was not there; its points stay readable", () => {
+    const over = source([0, 1, 9], [0, 1, 2], { restarts: [{ ...restart, x: 8 }] });
+    const { marks, traces } = lineFigure([curveOf(over, UNSMOOTHED)], { ...OPTIONS, x: "relative" });
+
+    expect([...(marks.find((mark) => mark.kind === "line")?.y ?? [])]).toEqual([0, 1, Number.NaN, 2]);
+    expect([...(traces[0]?.x ?? [])]).toEqual([0, 1, 9]);
+  });
 });

@@ -1,7 +1,7 @@
 /** From series to lines: smoothing, envelopes, means over groups, marks of what is not a number. Pure. */
 
-import type { Numbers, SeriesBuckets, XAxis } from "../api/types";
-import { formatCompact, formatNumber } from "../ui/format";
+import type { Numbers, Restart, SeriesBuckets, XAxis } from "../api/types";
+import { formatCompact, formatDuration, formatNumber } from "../ui/format";
 import { t } from "../ui/i18n";
 import { formatTick, formatX, SECOND_STEPS, WHOLE_STEPS } from "./axis";
 import { type Axis, Extent, type Figure, type Ink, type Mark, paddedRange, rowFrom, tightRange } from "./figure";
@@ -40,6 +40,9 @@ export interface Curve {
   isMean: boolean;
   isMarked?: boolean;
   odd: Odd[];
+  /** Where its run was resumed, and what it had done before that and did again. */
+  restarts?: Restart[];
+  tails?: Curve[];
 }
 
 /** A point that is no finite number: where it is, and the height at which the line breaks off. */
@@ -53,7 +56,11 @@ export function curveOf(source: Source, smoothing: Smoothing): Curve {
   const { run, label, ink, dash, href } = source;
   const made = pathOf(source.series, smoothing);
   const isMarked = source.isMarked ?? false;
-  return { run, label, ink, dash, ...(href === undefined ? {} : { href }), isMean: false, isMarked, ...made };
+  const look = { run, label, ink, dash, ...(href === undefined ? {} : { href }), isMean: false, isMarked };
+  const { restarts, tails } = source.series;
+  if (restarts.length === 0) return { ...look, ...made };
+  const left = tails.filter(isDrawn).map((tail) => ({ ...look, ...pathOf(tail, smoothing) }));
+  return { ...look, ...made, restarts, tails: left };
 }
 
 type Path = Pick<Curve, "x" | "y" | "raw" | "low" | "high" | "n" | "odd">;
@@ -436,8 +443,20 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   const above = isCrowd ? curves.filter((curve) => curve.isMarked) : [];
   const below = above.length === 0 ? curves : curves.filter((curve) => !curve.isMarked);
   if (isDense) marks.push({ kind: "density", lines: below, ink: options.isColoured ? null : "accent" });
+  // What a run did before it was resumed, and did again.
+  if (!isCrowd)
+    for (const curve of curves)
+      for (const tail of curve.tails ?? [])
+        marks.push({ kind: "line", x: tail.x, y: tail.y, ink: curve.ink, dash: curve.dash, width: 1.25, alpha: 0.38 });
   for (const curve of isDense ? above : [...below, ...above])
-    marks.push({ kind: "line", x: curve.x, y: curve.y, ink: curve.ink, ...looks(curve) });
+    marks.push({ kind: "line", ...shownPath(curve, x), ink: curve.ink, ...looks(curve) });
+  const notes = isCrowd
+    ? []
+    : curves.flatMap((curve) => (curve.restarts ?? []).map((one) => noteAt(one, many ? curve.label : "")));
+  if (notes.length > 0) {
+    const places = Float64Array.from(notes, (one) => one.at).sort();
+    marks.push({ kind: "glyphs", shape: "restart", x: places, y: new Float64Array(places.length), ink: "soft" });
+  }
   const together = { odd: curves.flatMap((curve) => curve.odd).sort((a, b) => a.x - b.x), ink: "text" as Ink };
   for (const { odd, ink } of isDense ? [together] : curves)
     for (const shape of ["cross", "up", "down"] as const) {
@@ -466,10 +485,12 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       ...(curve.isMarked ? { isMarked: true } : {}),
       x: curve.x,
       y: curve.y,
+      ...(hasGaps(curve, x) ? { path: shownPath(curve, x) } : {}),
       note: (row) => noteOf(curve, row),
       ...(curve.href === undefined ? {} : { href: () => curve.href ?? "" }),
     })),
     reads: "x",
+    ...(notes.length > 0 ? { notes } : {}),
     ends: curves.length === 1 && curves[0]?.isMean === false ? "value" : "names",
     formatX: (at) => formatX(x, x === "step" ? Math.round(at) : at),
     formatY: (value) => formatNumber(value, 6),
@@ -481,6 +502,33 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       return sum;
     }, 0),
   };
+}
+
+/** Over time a line does not pass through the hours in which its run was not there. */
+function hasGaps(curve: Curve, x: XAxis): boolean {
+  return (x === "time" || x === "relative") && (curve.restarts ?? []).length > 0;
+}
+
+/** A line as it runs, broken where its run was resumed. */
+function shownPath(curve: Curve, x: XAxis): { x: Numbers; y: Numbers } {
+  if (!hasGaps(curve, x)) return { x: curve.x, y: curve.y };
+  const [xs, ys] = [Array.from(curve.x), Array.from(curve.y)];
+  for (const one of curve.restarts ?? []) {
+    const row = rowFrom(xs, one.x);
+    if (row === 0 || row === xs.length) continue;
+    xs.splice(row, 0, one.x);
+    ys.splice(row, 0, Number.NaN);
+  }
+  return { x: Float64Array.from(xs), y: Float64Array.from(ys) };
+}
+
+function noteAt(one: Restart, label: string): { at: number; text: string } {
+  const parts = [
+    t("resumed at step {step}", { step: String(one.step) }),
+    one.pause_ms >= 1000 ? t("{time} later", { time: formatDuration(one.pause_ms) }) : "",
+    one.host === "" ? "" : t("on host {host}", { host: one.host }),
+  ].filter(Boolean);
+  return { at: one.x, text: `${label === "" ? "" : `${label}: `}${parts.join(", ")}` };
 }
 
 /** Whether the ticks of an axis tell what it is: steps, times, durations. */
@@ -519,6 +567,7 @@ function xRange(curves: Curve[], backdrop: Summary | null, isLog: boolean): [num
       curve.odd.map((one) => one.x),
       isLog,
     );
+    for (const tail of curve.tails ?? []) extent.add(tail.x, isLog);
   }
   if (backdrop !== null) extent.add(backdrop.x, isLog);
   return extent.range;
@@ -591,6 +640,9 @@ function yRange(
     for (const values of [backdrop.low, backdrop.high]) add(backdrop.x, values, from, to);
   }
   let { range } = extent;
+  const tails = new Extent();
+  for (const curve of curves) for (const tail of curve.tails ?? []) tails.add(tail.y, logY, ...rowsOf(tail.x));
+  range = widened(range, tails.range, logY);
   let clipped = 0;
   if (clip && range !== null && bulk.range !== null) {
     const [low, high] = bulk.range;
@@ -601,6 +653,22 @@ function yRange(
     }
   }
   return { range: paddedRange(range, logY), clipped, isEmpty: range === null };
+}
+
+/** The range that shows more, but no more than as much again on either side: what went wrong must not flatten what did not. */
+function widened(
+  range: [number, number] | null,
+  more: [number, number] | null,
+  isLog: boolean,
+): [number, number] | null {
+  if (range === null || more === null) return range ?? more;
+  const [along, back] = isLog ? [Math.log, Math.exp] : [Number, Number];
+  const [low, high] = range.map((one) => along(one)) as [number, number];
+  const room = high - low;
+  return [
+    Math.min(range[0], Math.max(more[0], back(low - room))),
+    Math.max(range[1], Math.min(more[1], back(high + room))),
+  ];
 }
 
 /** Height at which a line, straight as it is drawn, passes x = `at` on its way to a row; NaN where it does not. */

@@ -433,9 +433,13 @@ function paintGlyphs(
     if (Number.isNaN(px) || Math.abs(px - lastX) < size) continue; // where many stand in one place, one says it
     lastX = px;
     const free = y(mark.y[at] ?? Number.NaN);
-    const edge = { up: box.top + size + 1, down: box.top + box.height - size - 1, cross: free, pause: free }[
-      mark.shape
-    ];
+    const edge = {
+      up: box.top + size + 1,
+      down: box.top + box.height - size - 1,
+      cross: free,
+      pause: free,
+      restart: box.top + box.height,
+    }[mark.shape];
     const py = Number.isNaN(edge) ? box.top + box.height / 2 : edge;
     if (mark.shape === "cross")
       points.push(
@@ -453,6 +457,8 @@ function paintGlyphs(
     else if (mark.shape === "pause") {
       surface.circles(Float64Array.of(px, py), 7, () => paper.card, 1, stroke);
       points.push(px - 2, py - 3, px - 2, py + 3, ...gap, px + 2, py - 3, px + 2, py + 3, ...gap);
+    } else if (mark.shape === "restart") {
+      surface.area(Float64Array.of(px, py - 6, px + 4, py, px - 4, py), stroke, 1);
     } else {
       const tip = mark.shape === "up" ? -size : size;
       surface.area(Float64Array.of(px, py + tip, px + size, py - tip, px - size, py - tip), stroke, 1);

@@ -6,7 +6,7 @@ function run(more: Partial<RunInfo>): RunInfo {
   return {
     id: "r", experiment: "e", experiment_id: "1", number: 1, name: "run-1", status: "Completed", start_ms: 0, end_ms: 1, heartbeat_ms: 1,
     parent_id: null, type: "", user: "ada", description: "", deleted: false, archived: false, error: null, params: {}, tags: {},
-    properties: {}, metrics: [], children: 0, datasets: [], model_inputs: [], model_outputs: [], info: {}, ...more,
+    properties: {}, metrics: [], children: 0, sessions: [], datasets: [], model_inputs: [], model_outputs: [], info: {}, ...more,
   }; // biome-ignore format: one record
 }
 const rows = (...runs: RunInfo[]) =>

@@ -45,7 +45,7 @@ function metric(name: string, last: number | null, last_text = String(last)): Me
 function run(number: number, params: RunInfo["params"], metrics: MetricSummary[]): RunInfo {
   return {
     id: `r${number}`, experiment: "e", experiment_id: "1", number, name: `run-${number}`, status: "Completed", start_ms: 1_000, end_ms: 3_500, heartbeat_ms: 3_500, parent_id: null, type: "", user: "ada",
-    description: "", deleted: false, archived: false, error: null, params, tags: {}, properties: {}, metrics, children: 0, info: {}, datasets: [], model_inputs: [], model_outputs: [],
+    description: "", deleted: false, archived: false, error: null, params, tags: {}, properties: {}, metrics, children: 0, sessions: [], info: {}, datasets: [], model_inputs: [], model_outputs: [],
   }; // biome-ignore format: one record
 }
 const runs = [
