@@ -125,8 +125,8 @@ def test_the_run_names_its_sessions(store: Store, experiment: str) -> None:
 
     assert store.get_run(run_id).sessions == [
         Session(T0_MS, T0_MS, T0_MS + 100_000, "a", 7),
-        Session(T0_MS + HOUR_MS, T0_MS + HOUR_MS, T0_MS + HOUR_MS + 5000, "b", 7),
-        Session(T0_MS + 2 * HOUR_MS, T0_MS + 2 * HOUR_MS, T0_MS + 2 * HOUR_MS + 38_000, "a", 7),
+        Session(T0_MS + HOUR_MS, T0_MS + (HOUR_MS + 100_000) // 2, T0_MS + HOUR_MS + 5000, "b", 7),
+        Session(T0_MS + 2 * HOUR_MS, T0_MS + (3 * HOUR_MS + 5000) // 2, T0_MS + 2 * HOUR_MS + 38_000, "a", 7),
     ]
 
 
@@ -198,6 +198,20 @@ def test_ranks_and_workers_begin_none(store: Store, experiment: str) -> None:
 
     assert store.get_run(rank_1.run_id).sessions == []
     assert line(store, rank_1.run_id).overtaken == 0
+
+
+def test_ranks_of_a_new_session_may_be_faster_than_the_one_that_leads(store: Store, experiment: str) -> None:
+    first = train(begin(experiment), range(10))
+    store.apply(first.batch())
+    old_rank = Writer(first.run_id, experiment=experiment).start()
+    store.apply(train(old_rank, range(10), at_ms=800, name="rank 1").batch())  # dies after the one that leads
+    new_rank = Writer(first.run_id, experiment=experiment).start(start_ms=T0_MS + HOUR_MS - 3000)
+    store.apply(train(new_rank, range(5, 15), at_ms=HOUR_MS - 3000, name="rank 1").batch())
+    store.apply(train(begin(experiment, first.run_id, at_ms=HOUR_MS), range(5, 15), at_ms=HOUR_MS).batch())
+
+    for name in ("loss", "rank 1"):
+        found = line(store, first.run_id, name)
+        assert (found.in_range, found.overtaken, [one.step for one in found.restarts]) == (15, 5, [5])
 
 
 def test_a_process_that_starts_while_another_lives_begins_none(store: Store, experiment: str) -> None:

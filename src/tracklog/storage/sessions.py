@@ -57,17 +57,24 @@ def sessions_of(starts: Sequence[Start]) -> list[Session]:
             sessions.append([start])
     if len(sessions) < 2:
         return []
-    return [
-        Session(
-            start_ms=members[0].start_ms,
-            first_ms=members[0].first_ms,
-            last_ms=max(one.last_ms for one in members),
-            host=members[0].host,
-            pid=members[0].pid,
-            ended=next((one.ended for one in reversed(members) if one.ended), ""),
+    found: list[Session] = []
+    for members in sessions:
+        first = members[0]
+        first_ms = first.first_ms
+        if first.writer_id and found and found[-1].last_ms:
+            # Other ranks start a little before the one that leads and die a little after: what they log belongs to the nearer.
+            first_ms = (found[-1].last_ms + first.start_ms + 1) // 2
+        found.append(
+            Session(
+                start_ms=first.start_ms,
+                first_ms=first_ms,
+                last_ms=max(one.last_ms for one in members),
+                host=first.host,
+                pid=first.pid,
+                ended=next((one.ended for one in reversed(members) if one.ended), ""),
+            )
         )
-        for members in sessions
-    ]
+    return found
 
 
 class Split(NamedTuple):
