@@ -25,7 +25,7 @@ import tracklog
 from tests.batches import T0_MS, Writer
 from tests.browser import TIMEOUT_MS, barriers, clipboard, fits, search, serve_to, text_of
 from tests.servers import RunningServer, serve
-from tracklog.records import DType, MetricKey, MetricKind, RunEdited
+from tracklog.records import DType, MetricKey, MetricKind, Process, RunEdited
 from tracklog.storage.local import LocalStore
 
 pytestmark = pytest.mark.browser
@@ -783,6 +783,28 @@ def test_values_at_the_ends_of_floats_and_none_at_all_have_their_picture(page: P
     expect(card(page, "odd/signed")).to_contain_text("29 not positive")
     assert len(marks("odd/wide")) > 2
     assert barriers(page) == []
+
+
+def test_a_resumed_run_shows_its_live_line_where_it_was_resumed_and_its_sessions(page: Page, tmp_path: Path) -> None:
+    with closing(LocalStore(tmp_path / "workspace")) as store:
+        for at_ms, steps, host in ((0, range(100), "a"), (10_800_000, range(80, 120), "b")):
+            since_ms = T0_MS + at_ms
+            writer = Writer("twice", experiment="resumed").start(start_ms=since_ms, process=Process(since_ms, host, 1))
+            for step in steps:
+                writer.log("loss", 1.0 + step / 1000 + at_ms / 1e8, step, time_ms=since_ms + step)
+            store.apply(writer.batch())
+    with serve_to(page, tmp_path / "workspace") as server:
+        page.goto(f"{server.url}/runs/twice?size=large")
+        chart = page.get_by_role("group", name=re.compile(r"^loss over step"))
+        expect(page.get_by_text("all 140 points kept, 20 of them before a restart")).to_be_visible()
+        chart.focus()
+        for _ in range(4):
+            page.keyboard.press("Shift+ArrowLeft")
+        expect(page.get_by_test_id("restart")).to_have_text("resumed at step 80, 2h 59m later, on host b")
+        page.get_by_role("tab", name="Overview").click()
+        sessions = page.get_by_test_id("sessions")
+        expect(sessions.get_by_role("listitem")).to_have_count(2)
+        expect(sessions).to_contain_text("on host a · ended without a word")
 
 
 def test_a_logarithmic_axis_without_a_positive_value_says_why_it_is_empty(page: Page, tmp_path: Path) -> None:

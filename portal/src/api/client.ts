@@ -28,6 +28,7 @@ import type {
   SeriesBuckets,
   SeriesQuery,
   ServerInfo,
+  Session,
   Stall,
   TablePage,
   Trace,
@@ -147,6 +148,8 @@ const ACTIVITY_DEFAULTS = { experiment: "", run_id: "", name: "", version: 0, us
 
 type Sparse<T> = Partial<Omit<T, "metrics">> & { metrics?: Partial<MetricSummary>[] };
 
+const SESSION_DEFAULTS: Session = { start_ms: 0, first_ms: 0, last_ms: 0, host: "", pid: 0, ended: "" };
+
 /** Put the defaults back that the server leaves out. */
 function toRun(sparse: Sparse<RunInfo>): RunInfo {
   return {
@@ -169,12 +172,12 @@ function toRun(sparse: Sparse<RunInfo>): RunInfo {
     tags: {},
     properties: {},
     children: 0,
-    sessions: [],
     model_inputs: [],
     info: {},
     ...sparse,
     datasets: (sparse.datasets ?? []).map((one) => ({ ...DATASET_DEFAULTS, ...one })),
     model_outputs: (sparse.model_outputs ?? []).map((one) => ({ ...one, step: one.step ?? 0 })),
+    sessions: (sparse.sessions ?? []).map((one) => ({ ...SESSION_DEFAULTS, ...one })),
     error: sparse.error ? { ...sparse.error, traceback: sparse.error.traceback ?? "" } : null,
     metrics: (sparse.metrics ?? []).map((metric) => ({ ...METRIC_DEFAULTS, ...metric }) as MetricSummary),
   };

@@ -416,9 +416,9 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
     if (curve.low !== null && curve.high !== null && (curve.isMean || (curve.raw === null && !isCrowd)))
       marks.push({
         kind: "band",
-        x: curve.x,
-        low: curve.low,
-        high: curve.high,
+        x: shownPath(curve, x).x,
+        low: hasGaps(curve, x) ? broken(curve, curve.low, Number.NaN) : curve.low,
+        high: hasGaps(curve, x) ? broken(curve, curve.high, Number.NaN) : curve.high,
         ink: curve.ink,
         alpha: curve.isMean ? 0.18 : many ? (curves.length > 12 ? 0.07 : 0.12) : 0.18,
       });
@@ -512,14 +512,18 @@ function hasGaps(curve: Curve, x: XAxis): boolean {
 /** A line as it runs, broken where its run was resumed. */
 function shownPath(curve: Curve, x: XAxis): { x: Numbers; y: Numbers } {
   if (!hasGaps(curve, x)) return { x: curve.x, y: curve.y };
-  const [xs, ys] = [Array.from(curve.x), Array.from(curve.y)];
-  for (const one of curve.restarts ?? []) {
-    const row = rowFrom(xs, one.x);
-    if (row === 0 || row === xs.length) continue;
-    xs.splice(row, 0, one.x);
-    ys.splice(row, 0, Number.NaN);
+  return { x: broken(curve, curve.x, null), y: broken(curve, curve.y, Number.NaN) };
+}
+
+/** Values of a curve with one more where its run was resumed; null: the place itself. */
+function broken(curve: Curve, values: Numbers, gap: number | null): Float64Array {
+  const out = Array.from(values);
+  // From the right, so that rows further left keep their numbers.
+  for (const one of [...(curve.restarts ?? [])].sort((a, b) => b.x - a.x)) {
+    const row = rowFrom(curve.x, one.x);
+    if (row > 0 && row < curve.x.length) out.splice(row, 0, gap ?? one.x);
   }
-  return { x: Float64Array.from(xs), y: Float64Array.from(ys) };
+  return Float64Array.from(out);
 }
 
 function noteAt(one: Restart, label: string): { at: number; text: string } {
