@@ -522,6 +522,31 @@ def test_export_to_parquet_is_exact(odd_values: Path, tmp_path: Path) -> None:
     assert [(run["id"], run["params.mixed"]) for run in runs] == [("odd", "1"), ("other", "text")]
 
 
+_KILLED = """
+import os, signal, sys, tracklog
+first, last, uri = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+run = tracklog.start_run("killed", run_id="killed", resume=first > 0, capture=False, uri=uri)
+for step in range(first, last):
+    run.log("loss", step + first / 1000, step=step)
+run.flush() if first == 0 else None
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_export_tells_the_sessions_of_a_killed_run_apart(tmp_path: Path) -> None:
+    for first, last in ((0, 10), (8, 9), (6, 12)):
+        command = [sys.executable, "-c", _KILLED, str(first), str(last), str(tmp_path / "w")]
+        assert subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == -signal.SIGKILL
+    ok("sync", tmp_path / "w")
+
+    ok("export", "killed", "-o", tmp_path / "points.csv", "-w", tmp_path / "w")
+
+    with (tmp_path / "points.csv").open(newline="") as stream:
+        rows = [(row["session"], row["step"]) for row in csv.DictReader(stream)]
+    steps = {"1": range(10), "2": range(8, 9), "3": range(6, 12)}
+    assert sorted(rows) == sorted((number, str(step)) for number, some in steps.items() for step in some)
+
+
 def test_export_of_everything_has_a_table_of_runs(odd_values: Path, tmp_path: Path) -> None:
     ok("export", "-o", tmp_path / "all.csv", "-w", odd_values)
 

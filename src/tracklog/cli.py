@@ -7,6 +7,7 @@ returned. Commands import what they need when they run, so that `tracklog --help
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import os
 import sys
@@ -1389,18 +1390,21 @@ def _replacing(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-# run_id, name, column, steps, times_ms, values: a whole series at once
-_Series = tuple[str, str, str, list[int], list[int], list[Any]]
+# run_id, name, column, steps, times_ms, values, sessions from 1: a whole series at once
+_Series = tuple[str, str, str, list[int], list[int], list[Any], list[int]]
 
 
 def _points(store: Store, runs: Sequence[RunInfo], progress: Callable[[int, int], None]) -> Iterator[_Series]:
     total = sum(metric.count for one in runs for metric in one.metrics)
     done = 0
     for one in runs:
+        begins = [session.first_ms for session in one.sessions[1:]]
         # Numbers and text logged under one name have a summary each, but are one series.
         for name, column in dict.fromkeys((metric.name, metric.column) for metric in one.metrics):
             series = store.columns(one.id, name, column)
-            yield one.id, name, column, series.steps.tolist(), series.times_ms.tolist(), series.values.tolist()
+            times_ms = series.times_ms.tolist()
+            sessions = [1 + bisect.bisect_right(begins, time_ms) for time_ms in times_ms] if begins else [1] * len(times_ms)
+            yield one.id, name, column, series.steps.tolist(), times_ms, series.values.tolist(), sessions
             done += len(series)
             progress(done, total)
 
@@ -1442,11 +1446,11 @@ def _write_csv(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, t
     count = 0
     with path.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream)
-        rows.writerow(["run_id", "name", "column", "step", "time_ms", "value", "text"])
-        for run_id, name, column, steps, times_ms, values in points:
-            for step, time_ms, value in zip(steps, times_ms, values, strict=True):
+        rows.writerow(["run_id", "name", "column", "step", "time_ms", "value", "text", "session"])
+        for run_id, name, column, steps, times_ms, values, sessions in points:
+            for step, time_ms, value, session in zip(steps, times_ms, values, sessions, strict=True):
                 cells = ("", value) if isinstance(value, str) else (_cell(value), "")
-                rows.writerow((run_id, name, column, step, time_ms, *cells))
+                rows.writerow((run_id, name, column, step, time_ms, *cells, session))
             count += len(steps)
     if table_path is not None:
         columns = _run_rows(runs)
@@ -1464,14 +1468,15 @@ def _write_json(runs: Sequence[RunInfo], points: Iterator[_Series], path: Path, 
     count = 0
     with path.open("w", encoding="utf-8") as stream:
         stream.write('{"runs": [\n' + ",\n".join(msgspec.json.encode(one).decode() for one in runs) + '\n],\n"points": [')
-        for run_id, name, column, steps, times_ms, values in points:
-            for step, time_ms, value in zip(steps, times_ms, values, strict=True):
+        for run_id, name, column, steps, times_ms, values, sessions in points:
+            for step, time_ms, value, session in zip(steps, times_ms, values, sessions, strict=True):
                 row: dict[str, Any] = {
                     "run_id": run_id,
                     "name": name,
                     "column": column,
                     "step": step,
                     "time_ms": time_ms,
+                    "session": session,
                 }
                 if isinstance(value, str):
                     row["text"] = value
@@ -1493,10 +1498,10 @@ def _write_parquet(runs: Sequence[RunInfo], points: Iterator[_Series], path: Pat
         raise MissingExtraError("pyarrow", "tables", "Export to Parquet") from error
     words = [("run_id", pa.string()), ("name", pa.string()), ("column", pa.string())]
     numbers = [("step", pa.int64()), ("time_ms", pa.int64()), ("value", pa.float64()), ("integer", pa.int64())]
-    schema = pa.schema([*words, *numbers, ("text", pa.string())])
+    schema = pa.schema([*words, *numbers, ("text", pa.string()), ("session", pa.int64())])
     count = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for run_id, name, column, steps, times_ms, values in points:
+        for run_id, name, column, steps, times_ms, values, sessions in points:
             n = len(steps)
             cells = [
                 [run_id] * n,
@@ -1507,6 +1512,7 @@ def _write_parquet(runs: Sequence[RunInfo], points: Iterator[_Series], path: Pat
                 [None if value is None or isinstance(value, str) else float(value) for value in values],
                 [int(value) if isinstance(value, int) else None for value in values],
                 [value if isinstance(value, str) else None for value in values],
+                sessions,
             ]
             writer.write_table(
                 pa.table([pa.array(cell, field.type) for cell, field in zip(cells, schema, strict=True)], schema=schema)
