@@ -46,7 +46,7 @@ chromium: .make/dev
 	  || { echo "The portal's tests need Chromium. Install it with your package manager, then run make test again."; exit 1; }; fi
 
 test: .make/dev chromium lint portal  ## everything, installing what the tests need
-	$(DEV)/python -m pytest -n 2
+	$(DEV)/python -m pytest -n 3
 
 # Sources through PYTHONPATH: nothing to build. fastai without what it needs for pictures: a second torch.
 SOURCES := PYTHONPATH=$(CURDIR)/src:$(CURDIR)/azureml-alias/src
