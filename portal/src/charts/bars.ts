@@ -10,6 +10,8 @@ import type { RunRef } from "./view.svelte";
 export interface Bar {
   run: string;
   label: string;
+  /** The same without the number of runs. */
+  short?: string;
   ink: Ink;
   value: number;
   /** Of a mean over runs: how far they spread, and nothing to open. */
@@ -40,7 +42,7 @@ export function barsOf(
   const inOrder = [...members].sort(([, a], [, b]) => a.at - b.at);
   const means = inOrder.map(([group, { at, values: list }]): Bar => {
     const found = spreadOver(list, centre, spread);
-    const bar = { run: "", label: `${group} ×${list.length}`, ink: styleAt(at).hue, value: found.centre };
+    const bar = { run: "", label: `${group} ×${list.length}`, short: group, ink: styleAt(at).hue, value: found.centre };
     return list.length < 2 || spread === "none" ? bar : { ...bar, spread: [found.low, found.high] };
   });
   return [...means, ...alone];

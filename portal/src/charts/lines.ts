@@ -25,6 +25,8 @@ export interface Source {
 export interface Curve {
   run: string;
   label: string;
+  /** The same without the number of runs. */
+  short?: string;
   ink: Ink;
   dash: number[];
   href?: string;
@@ -294,6 +296,7 @@ export function grouped(
     return {
       run: "",
       label: `${group.replace("\t", " · ")} ×${list.length}`,
+      short: group.replace("\t", " · "),
       ...look(group),
       x: found.x,
       y: found.centre,
@@ -480,6 +483,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
     traces: curves.map((curve) => ({
       run: curve.run,
       label: curve.label,
+      ...(curve.short === undefined ? {} : { short: curve.short }),
       ink: curve.ink,
       dash: isCrowd ? [] : curve.dash,
       ...(curve.isMarked ? { isMarked: true } : {}),
