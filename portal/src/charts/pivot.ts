@@ -13,6 +13,8 @@ export interface PivotCell {
   runs: string[];
 }
 export interface Pivot {
+  /** Cells there would be, if they are more than anybody reads: then there are none. */
+  excess: number;
   rows: string[];
   /** One without a name when there is no field across. */
   columns: string[];
@@ -21,6 +23,8 @@ export interface Pivot {
   /** Runs that have no number to show. */
   missing: number;
 }
+
+const MAX_CELLS = 5_000;
 
 /** `across`: "" for a single column. A run without a value of `down` or `across` stands under `–`. */
 export function pivotOf(
@@ -36,10 +40,21 @@ export function pivotOf(
   const inOrder = (values: FieldValue[]) => [...new Set(values)].sort((a, b) => compareValues([a], [b]));
   const rows = inOrder(placed.map((one) => one.row));
   const columns = inOrder(placed.map((one) => one.column));
+  const missing = runs.length - placed.length;
+  const n = rows.length * columns.length;
+  if (n > MAX_CELLS) return { excess: n, rows: [], columns: [], cells: [], missing };
+  const members = new Map<FieldValue, Map<FieldValue, typeof placed>>();
+  for (const one of placed) {
+    const line = members.get(one.row) ?? new Map<FieldValue, typeof placed>();
+    const here = line.get(one.column);
+    if (here === undefined) line.set(one.column, [one]);
+    else here.push(one);
+    members.set(one.row, line);
+  }
   const cells = rows.map((row) =>
     columns.map((column) => {
-      const here = placed.filter((one) => one.row === row && one.column === column);
-      if (here.length === 0) return null;
+      const here = members.get(row)?.get(column);
+      if (here === undefined) return null;
       const found = spreadOver(
         here.map((one) => one.number),
         centre,
@@ -50,10 +65,11 @@ export function pivotOf(
   );
   const named = (field: Field, one: FieldValue) => (one === null ? "–" : formatField(field, one));
   return {
+    excess: 0,
     rows: rows.map((row) => named(down, row)),
     columns: across === "" ? columns.map(() => "") : columns.map((column) => named(across, column)),
     cells,
-    missing: runs.length - placed.length,
+    missing,
   };
 }
 
