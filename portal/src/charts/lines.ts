@@ -407,6 +407,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   const many = curves.length > 1;
   const isCrowd = curves.length > CROWD;
   const isDense = curves.length > DENSE;
+  const paths = new Map(curves.map((curve) => [curve, shownPath(curve, x)]));
   const marks: Mark[] = [];
   if (backdrop !== null) {
     marks.push({ kind: "band", x: backdrop.x, low: backdrop.low, high: backdrop.high, ink: "soft", alpha: 0.16 });
@@ -415,13 +416,13 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   const shown = shownRange(zoom, curves, backdrop, logX);
   const hull = isCrowd && shown !== null ? hullOf(curves, shown, logX) : null;
   if (hull !== null) marks.push({ kind: "band", x: hull.x, low: hull.low, high: hull.high, ink: "soft", alpha: 0.14 });
-  for (const curve of curves)
-    if (curve.low !== null && curve.high !== null && (curve.isMean || (curve.raw === null && !isCrowd)))
+  for (const [curve, path] of paths)
+    if (path.low !== null && path.high !== null && (curve.isMean || (curve.raw === null && !isCrowd)))
       marks.push({
         kind: "band",
-        x: shownPath(curve, x).x,
-        low: hasGaps(curve, x) ? broken(curve, curve.low, Number.NaN) : curve.low,
-        high: hasGaps(curve, x) ? broken(curve, curve.high, Number.NaN) : curve.high,
+        x: path.x,
+        low: path.low,
+        high: path.high,
         ink: curve.ink,
         alpha: curve.isMean ? 0.18 : many ? (curves.length > 12 ? 0.07 : 0.12) : 0.18,
       });
@@ -451,8 +452,10 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
     for (const curve of curves)
       for (const tail of curve.tails ?? [])
         marks.push({ kind: "line", x: tail.x, y: tail.y, ink: curve.ink, dash: curve.dash, width: 1.25, alpha: 0.38 });
-  for (const curve of isDense ? above : [...below, ...above])
-    marks.push({ kind: "line", ...shownPath(curve, x), ink: curve.ink, ...looks(curve) });
+  for (const curve of isDense ? above : [...below, ...above]) {
+    const path = paths.get(curve) ?? curve;
+    marks.push({ kind: "line", x: path.x, y: path.y, ink: curve.ink, ...looks(curve) });
+  }
   const notes = isCrowd
     ? []
     : curves.flatMap((curve) => (curve.restarts ?? []).map((one) => noteAt(one, many ? curve.label : "")));
@@ -480,7 +483,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       ...(options.titleY ? { title: options.titleY } : {}),
     },
     marks,
-    traces: curves.map((curve) => ({
+    traces: [...paths].map(([curve, path]) => ({
       run: curve.run,
       label: curve.label,
       ...(curve.short === undefined ? {} : { short: curve.short }),
@@ -489,7 +492,7 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
       ...(curve.isMarked ? { isMarked: true } : {}),
       x: curve.x,
       y: curve.y,
-      ...(hasGaps(curve, x) ? { path: shownPath(curve, x) } : {}),
+      ...(path === curve ? {} : { path: { x: path.x, y: path.y } }),
       note: (row) => noteOf(curve, row),
       ...(curve.href === undefined ? {} : { href: () => curve.href ?? "" }),
     })),
@@ -508,15 +511,16 @@ export function lineFigure(curves: Curve[], options: LineOptions): LineFigure {
   };
 }
 
-/** Over time a line does not pass through the hours in which its run was not there. */
-function hasGaps(curve: Curve, x: XAxis): boolean {
-  return (x === "time" || x === "relative") && (curve.restarts ?? []).length > 0;
-}
-
-/** A line as it runs, broken where its run was resumed. */
-function shownPath(curve: Curve, x: XAxis): { x: Numbers; y: Numbers } {
-  if (!hasGaps(curve, x)) return { x: curve.x, y: curve.y };
-  return { x: broken(curve, curve.x, null), y: broken(curve, curve.y, Number.NaN) };
+/** A line as it runs: over time it does not pass through the hours in which its run was not there. */
+function shownPath(curve: Curve, x: XAxis): Pick<Curve, "x" | "y" | "low" | "high"> {
+  if ((x !== "time" && x !== "relative") || (curve.restarts ?? []).length === 0) return curve;
+  const gap = (values: Numbers | null) => (values === null ? null : broken(curve, values, Number.NaN));
+  return {
+    x: broken(curve, curve.x, null),
+    y: broken(curve, curve.y, Number.NaN),
+    low: gap(curve.low),
+    high: gap(curve.high),
+  };
 }
 
 /** Values of a curve with one more where its run was resumed; null: the place itself. */

@@ -4,7 +4,7 @@
  * letters are those of Windows-1252. No dependency does that in less than ten times the bytes.
  */
 
-import type { Box, StrokeLook, Surface, TextLook } from "./surface";
+import { type Box, type StrokeLook, type Surface, type TextLook, walk } from "./surface";
 
 const PT_PER_MM = 72 / 25.4;
 /** Bézier handles that make a quarter of a circle. */
@@ -224,15 +224,10 @@ const utf16 = (char: string) =>
 
 function pathText(points: Float64Array): string {
   let text = "";
-  let isDown = false;
-  for (let at = 0; at < points.length; at += 2) {
-    const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
-    if (Number.isNaN(x) || Number.isNaN(y)) isDown = false;
-    else {
-      text += `${fixed(x)} ${fixed(y)} ${isDown ? "l" : "m"} `;
-      isDown = true;
-    }
-  }
+  const add = (sign: string) => (x: number, y: number) => {
+    text += `${fixed(x)} ${fixed(y)} ${sign} `;
+  };
+  walk(points, add("m"), add("l"));
   return text;
 }
 

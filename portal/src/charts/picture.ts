@@ -42,6 +42,9 @@ const KEY_PX = 23;
 const CHAR_PX = 6.3;
 const PNG_SCALE = 2;
 
+/** What a drawing without a title has around the plot, px. */
+export const BARE_MARGINS = { width: 2 * MARGIN_PX, height: MARGIN_PX };
+
 /** Where the plot lies in the drawing that `toSvg` makes. */
 export function boxInSvg(picture: Picture, isBare = false): Box {
   return { ...picture.box, top: picture.box.top + (isBare ? 0 : HEAD_PX), left: picture.box.left + MARGIN_PX };
@@ -62,7 +65,10 @@ interface SvgLook extends PictureLook {
 export function sizeOf(picture: Picture, look: PictureLook = {}): { width: number; height: number } {
   const head = look.isBare === true ? 0 : HEAD_PX;
   const { rows } = namesBelow(picture, look);
-  return { width: picture.width + 2 * MARGIN_PX, height: head + picture.height + rows * ROW_PX + MARGIN_PX };
+  return {
+    width: picture.width + BARE_MARGINS.width,
+    height: head + picture.height + rows * ROW_PX + BARE_MARGINS.height,
+  };
 }
 
 /** Names that stand below, in as many columns as there is room for, and filled one after the other. */

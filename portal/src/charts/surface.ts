@@ -68,19 +68,32 @@ export function resolve(ink: Ink, paper: Paper): string {
   return ink.startsWith("#") ? ink : paper[ink as Exclude<Ink, number | `#${string}`>];
 }
 
+/** Walk along a path: NaN begins a new part. */
+export function walk(
+  points: Float64Array,
+  move: (x: number, y: number) => void,
+  line: (x: number, y: number) => void,
+): void {
+  let isDown = false;
+  for (let at = 0; at < points.length; at += 2) {
+    const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
+    if (Number.isNaN(x) || Number.isNaN(y)) isDown = false;
+    else if (isDown) line(x, y);
+    else {
+      move(x, y);
+      isDown = true;
+    }
+  }
+}
+
 export function canvasSurface(ctx: CanvasRenderingContext2D): Surface {
   const trace = (points: Float64Array) => {
     ctx.beginPath();
-    let isDown = false;
-    for (let at = 0; at < points.length; at += 2) {
-      const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
-      if (Number.isNaN(x) || Number.isNaN(y)) isDown = false;
-      else if (isDown) ctx.lineTo(x, y);
-      else {
-        ctx.moveTo(x, y);
-        isDown = true;
-      }
-    }
+    walk(
+      points,
+      (x, y) => ctx.moveTo(x, y),
+      (x, y) => ctx.lineTo(x, y),
+    );
   };
   return {
     pixelsPerPx: globalThis.devicePixelRatio ?? 1,
@@ -268,15 +281,10 @@ const opacity = (alpha: number) => (alpha === 1 ? "" : ` opacity="${alpha}"`);
 
 function pathText(points: Float64Array): string {
   let text = "";
-  let isDown = false;
-  for (let at = 0; at < points.length; at += 2) {
-    const [x, y] = [points[at] ?? Number.NaN, points[at + 1] ?? Number.NaN];
-    if (Number.isNaN(x) || Number.isNaN(y)) isDown = false;
-    else {
-      text += `${isDown ? "L" : "M"}${fixed(x)} ${fixed(y)}`;
-      isDown = true;
-    }
-  }
+  const add = (sign: string) => (x: number, y: number) => {
+    text += `${sign}${fixed(x)} ${fixed(y)}`;
+  };
+  walk(points, add("M"), add("L"));
   return text;
 }
 
